@@ -1,0 +1,42 @@
+import type { VmiSpec } from '../kinds/kubevirt.ts'
+
+/** A volume of the guest as the files QEMU opens. */
+export interface DiskFile {
+  /** Name of the volume and of its disk. */
+  name: string
+  /** Absolute path. */
+  file: string
+  /** Never probed: stated by whoever made or vetted the file. */
+  format: 'raw' | 'qcow2'
+  readOnly: boolean
+  /** The base that a qcow2 overlay of ours stands on; opened read-only with this format. */
+  backing?: { file: string; format: 'raw' | 'qcow2' }
+}
+
+/** Where the parts of one guest's QEMU stand. All absolute; socket paths stay below 108 bytes. */
+export interface GuestPaths {
+  /** Sockets and pid file; readable by QEMU's user alone. */
+  runDir: string
+  /** What survives a reboot: state, log, disks. */
+  stateDir: string
+}
+
+/** All that a QEMU command line is made from. */
+export interface MachinePlan {
+  uid: string
+  namespace: string
+  name: string
+  spec: VmiSpec
+  paths: GuestPaths
+  disks: DiskFile[]
+  /** Present for EFI: code is read-only, vars is the guest's own copy. */
+  efi?: { code: string; vars: string; secureBoot: boolean }
+  kernelBoot?: { kernel?: string; initrd?: string; args?: string }
+  accelerator: 'kvm' | 'tcg'
+  /** Concrete machine type, such as `pc-q35-7.2`. */
+  machineType: string
+  /** Device id → root port, kept from one start to the next so that guests see stable addresses. */
+  slots: Record<string, string>
+  /** What the binary can do, from the probe. */
+  qemuVersion: { major: number; minor: number }
+}
