@@ -1,0 +1,51 @@
+// Plain JavaScript for whatever Node the machine has (20 or newer): finds the Node that runs the program, and
+// hands over to it.
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { constants } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** Top folder of the project. */
+export const root = dirname(dirname(fileURLToPath(import.meta.url)))
+
+const programs = join(root, 'node_modules', '.bin')
+
+/** Writes a line for people. */
+export function say(text) {
+  process.stderr.write(`virtgate: ${text}\n`)
+}
+
+/** Writes a line for people and ends with code 1. */
+export function fail(text) {
+  say(text)
+  process.exit(1)
+}
+
+/** Whether this very Node can run the program: 24.12 is the first to strip types without a warning. */
+export function isNewEnough() {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  return major > 24 || (major === 24 && minor >= 12)
+}
+
+/** The Node among the npm packages, or this one when new enough. Ends the process where there is none. */
+export function findNode() {
+  const bundled = join(programs, 'node')
+  if (existsSync(bundled)) return bundled
+  if (isNewEnough()) return process.execPath
+  return fail(
+    `Node 24.12 or newer is needed and this is ${process.version}. Run \`npm ci\` in ${root}, which brings ` +
+      `one along for Linux on x86-64 and arm64, or install Node 24.`,
+  )
+}
+
+/** Runs a script in the foreground: it gets our signals and gives us its exit code. */
+export function handOver(node, args) {
+  const path = [programs, process.env.PATH].join(delimiter)
+  const child = spawn(node, args, { stdio: 'inherit', env: { ...process.env, PATH: path } })
+  // Ctrl+C reaches the child by itself, being in the same foreground group; the rest is passed on.
+  process.on('SIGINT', () => {})
+  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  child.on('error', (error) => fail(`cannot run ${node}: ${error.message}`))
+  child.on('exit', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]))
+}
