@@ -1,0 +1,14 @@
+/** A part of virtgate that calls another one, or is called. */
+export type InternalRole = { role: 'controller' | 'apiserver' } | { role: 'worker'; node: string }
+
+const TRUST_DOMAIN = 'spiffe://virtgate/'
+
+/**
+ * The URI in the certificate of a part of virtgate, such as `spiffe://virtgate/worker/node01`. Whoever accepts a
+ * connection decides by it, so that one part's certificate is of no use as another's.
+ */
+export function roleUri(who: InternalRole): string {
+  return who.role === 'worker'
+    ? `${TRUST_DOMAIN}worker/${encodeURIComponent(who.node)}`
+    : TRUST_DOMAIN + who.role
+}

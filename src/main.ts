@@ -1,0 +1,48 @@
+/** The command `virtgate`: picks a role or a command. */
+import { Command, CommanderError } from 'commander'
+import { ACTIONS } from './cli/actions.ts'
+import { addAction } from './cli/commands/action.ts'
+import { addConsole } from './cli/commands/console.ts'
+import { addVnc } from './cli/commands/vnc.ts'
+import type { CommandContext } from './cli/context.ts'
+import { addRoles } from './roles/commands.ts'
+import { readVersion } from './roles/version.ts'
+
+function buildProgram(context: CommandContext): Command {
+  const program = new Command('virtgate')
+    .description('The KubeVirt API for any host with QEMU')
+    .version(readVersion())
+    .exitOverride()
+    .showHelpAfterError('(add --help for what is possible)')
+    .option('--kubeconfig <file>', 'which server to talk to (default: KUBECONFIG, then ~/.kube/config)')
+    .option('--context <name>', 'context of the kubeconfig')
+    .option('-n, --namespace <name>', "namespace (default: the context's)")
+  addRoles(program, context.signal)
+  program.commandsGroup('Commands for people, on any server:')
+  for (const action of ACTIONS) addAction(program, action, context)
+  addConsole(program, context)
+  addVnc(program, context)
+  return program
+}
+
+/** Aborts on the first Ctrl+C or SIGTERM; a second Ctrl+C ends the process at once. */
+function signalOfProcess(): AbortSignal {
+  const controller = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(name, () => controller.abort(new Error(`ended by ${name}`)))
+  }
+  return controller.signal
+}
+
+const signal = signalOfProcess()
+try {
+  const { stdin, stdout, stderr, env } = process
+  await buildProgram({ stdin, stdout, stderr, env, signal }).parseAsync()
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode
+  else if (signal.aborted) process.exitCode = 130
+  else {
+    process.stderr.write(`virtgate: ${error instanceof Error ? error.message : String(error)}\n`)
+    process.exitCode = 1
+  }
+}
