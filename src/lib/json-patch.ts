@@ -43,7 +43,10 @@ export function applyJsonPatch(document: unknown, operations: unknown): unknown 
     if (settled.op === 'copy') {
       copied += JSON.stringify(locate(holder, settled.from, 'read', name).value)?.length ?? 0
       if (copied > COPIED_CHARACTERS_LIMIT) {
-        throw new JsonPatchError('too-large', `${name} copies more than ${COPIED_CHARACTERS_LIMIT} characters in all`)
+        throw new JsonPatchError(
+          'too-large',
+          `${name} copies more than ${COPIED_CHARACTERS_LIMIT} characters in all`,
+        )
       }
     }
     applyStep(holder, settled, name)
@@ -52,7 +55,8 @@ export function applyJsonPatch(document: unknown, operations: unknown): unknown 
 }
 
 function parseOperations(operations: unknown): Operation[] {
-  if (!Array.isArray(operations)) throw new JsonPatchError('malformed', 'a JSON patch is a list of operations')
+  if (!Array.isArray(operations))
+    throw new JsonPatchError('malformed', 'a JSON patch is a list of operations')
   if (operations.length > OPERATION_LIMIT) {
     throw new JsonPatchError(
       'too-large',
@@ -65,12 +69,15 @@ function parseOperations(operations: unknown): Operation[] {
 const OPERATIONS = ['add', 'remove', 'replace', 'move', 'copy', 'test']
 
 function parseOperation(step: unknown, position: number): Operation {
-  const malformed = (what: string) => new JsonPatchError('malformed', `operation ${position} of the JSON patch ${what}`)
+  const malformed = (what: string) =>
+    new JsonPatchError('malformed', `operation ${position} of the JSON patch ${what}`)
   if (!isRecord(step)) throw malformed('is no object')
   const { op, path, from } = step
-  if (typeof op !== 'string' || !OPERATIONS.includes(op)) throw malformed(`has no "op" of ${OPERATIONS.join(', ')}`)
+  if (typeof op !== 'string' || !OPERATIONS.includes(op))
+    throw malformed(`has no "op" of ${OPERATIONS.join(', ')}`)
   if (!isPointer(path)) throw malformed('has no "path" that begins with "/"')
-  if ((op === 'move' || op === 'copy') && !isPointer(from)) throw malformed('has no "from" that begins with "/"')
+  if ((op === 'move' || op === 'copy') && !isPointer(from))
+    throw malformed('has no "from" that begins with "/"')
   if (['add', 'replace', 'test'].includes(op) && !('value' in step)) throw malformed('has no "value"')
   // Each member that an operation of this name has was checked above.
   return step as unknown as Operation
@@ -93,11 +100,12 @@ function settle(holder: Record<string, unknown>, step: Operation, name: string):
         path: locate(holder, `/root${step.path}`, 'insert', name).pointer,
       }
     case 'remove':
-      if (step.path === '') throw new JsonPatchError('failed', `${name}: the whole document cannot be removed`)
+      if (step.path === '')
+        throw new JsonPatchError('failed', `${name}: the whole document cannot be removed`)
       return { ...step, path: locate(holder, `/root${step.path}`, 'read', name).pointer }
     case 'replace':
       return { ...step, path: locate(holder, `/root${step.path}`, 'read', name).pointer }
-    case 'test':
+    default:
       return { ...step, path: locate(holder, `/root${step.path}`, 'probe', name).pointer }
   }
 }
@@ -113,7 +121,11 @@ function locate(
   purpose: 'read' | 'insert' | 'probe',
   name: string,
 ): Target & { value: unknown } {
-  const missing = () => new JsonPatchError('failed', `${name}: there is nothing at ${JSON.stringify(pointer.slice('/root'.length))}`)
+  const missing = () =>
+    new JsonPatchError(
+      'failed',
+      `${name}: there is nothing at ${JSON.stringify(pointer.slice('/root'.length))}`,
+    )
   const tokens = pointer.slice(1).split('/')
   const path: string[] = []
   let parent: unknown = holder
@@ -121,7 +133,8 @@ function locate(
     const isLast = position === tokens.length - 1
     const found = step(parent, token, isLast && purpose === 'insert')
     if (!found || (!found.present && !(isLast && purpose !== 'read'))) {
-      if (isLast && purpose === 'probe') return { parent: [], token, present: false, pointer, value: undefined }
+      if (isLast && purpose === 'probe')
+        return { parent: [], token, present: false, pointer, value: undefined }
       throw missing()
     }
     path.push(escape(found.token))
@@ -159,7 +172,10 @@ function applyStep(holder: Record<string, unknown>, settled: Operation, name: st
     // As Kubernetes does: what is absent equals null.
     const { value = null } = locate(holder, settled.path, 'probe', name)
     if (!isSameJson(value, settled.value)) {
-      throw new JsonPatchError('failed', `${name}: found ${JSON.stringify(value)}, expected ${JSON.stringify(settled.value)}`)
+      throw new JsonPatchError(
+        'failed',
+        `${name}: found ${JSON.stringify(value)}, expected ${JSON.stringify(settled.value)}`,
+      )
     }
     return
   }

@@ -48,7 +48,8 @@ export function checkPathSegment(text: string): string[] {
 export function checkQualifiedName(text: string): string[] {
   const parts = text.split('/')
   const name = parts.pop() ?? ''
-  if (parts.length > 1) return ['a qualified name must consist of a name with an optional DNS subdomain prefix']
+  if (parts.length > 1)
+    return ['a qualified name must consist of a name with an optional DNS subdomain prefix']
   const found: string[] = []
   const [prefix] = parts
   if (prefix === '') found.push('prefix part must be non-empty')

@@ -9,7 +9,18 @@ const PATTERN = /^([+-]?)(\d+\.?\d*|\.\d+)(Ki|Mi|Gi|Ti|Pi|Ei|[numkMGTPE]|[eE][+-
 const LENGTH_LIMIT = 64
 const EXPONENT_LIMIT = 36
 
-const DECIMAL_POWERS: Record<string, number> = { n: -9, u: -6, m: -3, '': 0, k: 3, M: 6, G: 9, T: 12, P: 15, E: 18 }
+const DECIMAL_POWERS: Record<string, number> = {
+  n: -9,
+  u: -6,
+  m: -3,
+  '': 0,
+  k: 3,
+  M: 6,
+  G: 9,
+  T: 12,
+  P: 15,
+  E: 18,
+}
 const BINARY_SUFFIXES = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei']
 
 /** What a quantity may be in JSON. */
@@ -22,7 +33,9 @@ function divideAwayFromZero(dividend: bigint, divisor: bigint): bigint {
 }
 
 function notAQuantity(text: QuantityText): RangeError {
-  return new RangeError(`${JSON.stringify(text)} is not a quantity: write a number and a unit, such as 512Mi or 1.5G`)
+  return new RangeError(
+    `${JSON.stringify(text)} is not a quantity: write a number and a unit, such as 512Mi or 1.5G`,
+  )
 }
 
 /** Numerator and denominator of what a suffix multiplies by. */

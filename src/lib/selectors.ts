@@ -34,7 +34,8 @@ function tokenize(text: string): string[] {
   while (TOKEN.lastIndex < text.length) {
     const from = TOKEN.lastIndex
     const match = TOKEN.exec(text)
-    if (!match) throw new SelectorError(`unable to parse the label selector at ${JSON.stringify(text.slice(from))}`)
+    if (!match)
+      throw new SelectorError(`unable to parse the label selector at ${JSON.stringify(text.slice(from))}`)
     tokens.push(match[1] ?? match[2] ?? '')
   }
   return tokens
@@ -125,7 +126,7 @@ export function matchesLabels(
         return value === undefined
       case 'in':
         return value !== undefined && values.includes(value)
-      case 'notin':
+      default:
         return value === undefined || !values.includes(value)
     }
   })
@@ -141,10 +142,16 @@ export function parseFieldSelector(text: string): FieldRequirement[] {
   return splitAtCommas(text).map((part) => {
     const match = /^([^!=]+?)(!=|==|=)(.*)$/s.exec(part)
     if (!match) {
-      throw new SelectorError(`invalid field selector ${JSON.stringify(part)}: write field=value or field!=value`)
+      throw new SelectorError(
+        `invalid field selector ${JSON.stringify(part)}: write field=value or field!=value`,
+      )
     }
     const [, field = '', operator, value = ''] = match
-    return { field: field.trim(), operator: operator === '!=' ? '!=' : '=', value: unescapeValue(value, part) }
+    return {
+      field: field.trim(),
+      operator: operator === '!=' ? '!=' : '=',
+      value: unescapeValue(value, part),
+    }
   })
 }
 
@@ -158,6 +165,8 @@ function unescapeValue(value: string, part: string): string {
   }
   return value.replace(/\\(.?)/gs, (_all, next: string) => {
     if (next === '\\' || next === ',' || next === '=') return next
-    throw new SelectorError(`invalid field selector ${JSON.stringify(part)}: \\ may stand before \\, "," and = only`)
+    throw new SelectorError(
+      `invalid field selector ${JSON.stringify(part)}: \\ may stand before \\, "," and = only`,
+    )
   })
 }

@@ -85,6 +85,7 @@ class KeyedQueue implements WorkQueue {
   async #work(key: string): Promise<void> {
     // Leaves the caller's stack, so that `#running` holds the key before the work can end.
     await Promise.resolve()
+    this.#again.delete(key)
     try {
       await this.#options.run(key, this.#closing.signal)
       this.#failures.delete(key)

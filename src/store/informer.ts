@@ -44,13 +44,14 @@ async function follow<T extends KubeObject>(
         cache.replace(list.items)
         version = list.resourceVersion
       }
+      let fruitful = false
       for await (const event of source.watch(kind, version, selection, signal)) {
-        fruitless = 0
+        fruitful = true
         version = event.object.metadata.resourceVersion
         cache.apply(event)
       }
       // An end without a single event is resumed with a delay, so that a broken server is not flooded.
-      fruitless++
+      fruitless = fruitful ? 0 : fruitless + 1
     } catch (error) {
       if (signal.aborted) return
       version = undefined

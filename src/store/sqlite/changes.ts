@@ -1,6 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { atRevision } from './remove.ts'
-import type { Change } from './rows.ts'
+import { atRevision, type Change } from './rows.ts'
 
 interface LoggedChange extends Omit<Change, 'json' | 'previousJson'> {
   previous: string | null

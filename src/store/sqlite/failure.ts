@@ -26,7 +26,8 @@ const ADVICE: Record<number, string> = {
 }
 
 function resultCode(error: unknown): number | undefined {
-  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return undefined
+  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number')
+    return undefined
   // The low byte is the primary code; the rest tells variants apart.
   return error.errcode & 0xff
 }

@@ -53,7 +53,8 @@ export function prepareList(db: DatabaseSync): (query: RowQuery) => ListedRow[] 
 /** Counts what a list without limit would hold. */
 export function prepareCount(db: DatabaseSync): (query: Omit<RowQuery, 'limit'>) => number {
   const now = 'SELECT count(*) AS rows FROM objects'
-  const then = (where: string) => db.prepare(`SELECT count(*) AS rows FROM (${THEN} WHERE ${where} LIMIT :limit)`)
+  const then = (where: string) =>
+    db.prepare(`SELECT count(*) AS rows FROM (${THEN} WHERE ${where} LIMIT :limit)`)
   const statements = {
     all: db.prepare(`${now} WHERE ${WHERE} LIMIT :limit`),
     within: db.prepare(`${now} WHERE ${WHERE} AND ${WITHIN} LIMIT :limit`),
@@ -68,7 +69,7 @@ export function prepareCount(db: DatabaseSync): (query: Omit<RowQuery, 'limit'>)
 }
 
 /** Finds objects of a kind that nobody has written to since a time. */
-export function prepareListWrittenBefore(db: DatabaseSync): (kind: string, time: Date) => ObjectKey[] {
+export function prepareListWrittenBefore(db: DatabaseSync): (kind: string, timeMs: number) => ObjectKey[] {
   const select = db.prepare('SELECT kind, namespace, name FROM objects WHERE kind = ? AND written_ms < ?')
-  return (kind, time) => select.all(kind, time.getTime()) as unknown as ObjectKey[]
+  return (kind, timeMs) => select.all(kind, timeMs) as unknown as ObjectKey[]
 }

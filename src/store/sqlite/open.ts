@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite'
 import type { KubeObject } from '../../kinds/meta.ts'
-import type { Clock } from '../../lib/clock.ts'
+import { systemClock, type Clock } from '../../lib/clock.ts'
 import { prepareChangesSince } from './changes.ts'
 import { buildCommits } from './commits.ts'
 import { DEFAULT_RETENTION, prepareCompact, type Retention } from './compact.ts'
@@ -21,7 +21,7 @@ export interface DatabaseOptions {
    * moments; the file stays sound.
    */
   durability?: 'full' | 'normal'
-  clock?: Clock
+  clock?: Pick<Clock, 'now'>
   retention?: Retention
 }
 
@@ -30,7 +30,7 @@ const COMPACTION_INTERVAL = 500
 
 /** Opens the database and makes its tables. Throws `DatabaseFailure`, naming the file and what to do. */
 export function openObjectDatabase(options: DatabaseOptions): ObjectDatabase {
-  const { file, durability = 'full', clock = () => new Date(), retention = DEFAULT_RETENTION } = options
+  const { file, durability = 'full', clock = systemClock, retention = DEFAULT_RETENTION } = options
   const db = openFile(file, durability)
   try {
     migrate(db, file)
@@ -46,7 +46,9 @@ function openFile(file: string, durability: 'full' | 'normal'): DatabaseSync {
   try {
     db = new DatabaseSync(file, { timeout: 1000 })
     // One process alone assigns revisions: the lock is held until the file is closed.
-    db.exec(`PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durability.toUpperCase()}`)
+    db.exec(
+      `PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durability.toUpperCase()}`,
+    )
     db.exec('PRAGMA journal_size_limit = 67108864; BEGIN IMMEDIATE; COMMIT')
     const verdict = Object.values(db.prepare('PRAGMA quick_check(1)').get() ?? {})[0]
     if (verdict !== 'ok') {
@@ -61,7 +63,12 @@ function openFile(file: string, durability: 'full' | 'normal'): DatabaseSync {
   }
 }
 
-function buildDatabase(db: DatabaseSync, file: string, clock: Clock, retention: Retention): ObjectDatabase {
+function buildDatabase(
+  db: DatabaseSync,
+  file: string,
+  clock: Pick<Clock, 'now'>,
+  retention: Retention,
+): ObjectDatabase {
   const counters = readCounters(db)
   let { revision, compacted } = counters
   // Ahead of `revision` while a commit is being put together.

@@ -7,11 +7,13 @@ import type { Change } from './rows.ts'
 /** Creates or replaces an object as the change of this revision. */
 export function preparePut(
   db: DatabaseSync,
-  clock: Clock,
+  clock: Pick<Clock, 'now'>,
 ): (kind: string, object: KubeObject, revision: number) => Change {
   const get = prepareGet(db)
   const upsert = db.prepare(
-    'INSERT OR REPLACE INTO objects (kind, namespace, name, uid, revision, written_ms, json) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    `INSERT INTO objects (kind, namespace, name, uid, revision, written_ms, json) VALUES (?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (kind, namespace, name) DO UPDATE SET uid = excluded.uid, revision = excluded.revision,
+       written_ms = excluded.written_ms, json = excluded.json`,
   )
   const log = db.prepare(
     'INSERT INTO changes (revision, kind, namespace, name, type, at_ms, previous) VALUES (?, ?, ?, ?, ?, ?, ?)',
@@ -19,7 +21,7 @@ export function preparePut(
   return (kind, object, revision) => {
     object.metadata.resourceVersion = String(revision)
     const { namespace = '', name, uid } = object.metadata
-    const nowMs = clock().getTime()
+    const nowMs = clock.now()
     const previous = get({ kind, namespace, name })?.json
     const json = JSON.stringify(object)
     const type = previous === undefined ? 'ADDED' : 'MODIFIED'

@@ -66,8 +66,8 @@ export interface ObjectDatabase extends Disposable {
   /** In order of namespace and name. A `revision` below `compactedRevision()` must not be asked for. */
   list(query: RowQuery): ListedRow[]
   count(query: Omit<RowQuery, 'limit'>): number
-  /** Names of the kind's objects that were last written before this time. */
-  listWrittenBefore(kind: string, time: Date): ObjectKey[]
+  /** Names of the kind's objects that were last written before this time (milliseconds since 1970). */
+  listWrittenBefore(kind: string, timeMs: number): ObjectKey[]
   /** The kind's changes after `revision`, oldest first. */
   changesSince(kind: string, revision: number): Change[]
   /**
@@ -82,4 +82,12 @@ export interface ObjectDatabase extends Disposable {
 /** The key of a kind in the database: `virtualmachines.kubevirt.io`, `secrets`. */
 export function kindKey({ plural, group }: { plural: string; group: string }): string {
   return group ? `${plural}.${group}` : plural
+}
+
+/** An object's JSON with another version: what a watch shows of one that is gone. */
+export function atRevision(json: string, revision: number): string {
+  // Only objects are stored.
+  const object = JSON.parse(json) as KubeObject
+  object.metadata.resourceVersion = String(revision)
+  return JSON.stringify(object)
 }

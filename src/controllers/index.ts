@@ -1,0 +1,79 @@
+import { keyOf } from '../kinds/meta.ts'
+import type { KubeObject } from '../kinds/meta.ts'
+import { KUBEVIRTS, NODES, PVCS, VMIS, VMS } from '../kinds/table.ts'
+import type { Kind } from '../kinds/kind.ts'
+import type { WorkQueue } from '../lib/work-queue.ts'
+import type { Informer } from '../store/cache.ts'
+import { startKubeVirtController } from './kubevirt/controller.ts'
+import { startNodeController } from './node/controller.ts'
+import type { ControllerParts } from './parts.ts'
+import { startVmController, vmIndexes } from './vm/controller.ts'
+import { startVmiController } from './vmi/controller.ts'
+import { vmiIndexes } from './vmi/placed.ts'
+
+const RESYNC_MS = 300_000
+
+/**
+ * Starts every controller once its caches are filled. Closing stops them: what runs is waited for, guests go on
+ * running.
+ */
+export async function startControllers(parts: ControllerParts): Promise<AsyncDisposable> {
+  await using starting = new AsyncDisposableStack()
+  const caches = await openCaches(parts, starting)
+  let nodeQueue: WorkQueue | undefined
+  const vmi = starting.use(startVmiController(parts, caches, (nodeName) => nodeQueue?.add(nodeName)))
+  nodeQueue = starting.use(startNodeController(parts, caches.nodeObjects, vmi.watch))
+  const vmQueue = starting.use(startVmController(parts, caches))
+  starting.use(startKubeVirtController(parts, caches.kubeVirts))
+  const lookAtAll = (): void => {
+    for (const { metadata } of caches.vms.list()) vmQueue.add(keyOf(metadata))
+    for (const { metadata } of caches.vmis.list()) {
+      vmi.queue.add(keyOf(metadata))
+      // The VM of an orphan is gone; its finalizer is still to be taken off.
+      vmQueue.add(keyOf(metadata))
+    }
+    for (const { metadata } of caches.nodeObjects.list()) nodeQueue.add(metadata.name)
+    vmi.watch.refresh()
+  }
+  lookAtAll()
+  starting.use(every(parts, parts.config.resyncMs ?? RESYNC_MS, lookAtAll))
+  return starting.move()
+}
+
+/** The caches that the controllers share; all are filled when this resolves. */
+async function openCaches(parts: ControllerParts, stack: AsyncDisposableStack) {
+  const stop = new AbortController()
+  const opened: Informer<KubeObject>[] = []
+  stack.defer(async () => {
+    stop.abort()
+    await Promise.all(opened.map(({ closed }) => closed))
+  })
+  const open = <T extends KubeObject>(
+    kind: Kind<T>,
+    indexes: Record<string, (object: T) => string[]> = {},
+  ) => {
+    const { store, openInformer, clock, log } = parts
+    const informer = openInformer(store, kind, {}, { signal: stop.signal, clock, log, indexes })
+    opened.push(informer)
+    return informer
+  }
+  const caches = {
+    vms: open(VMS, vmIndexes),
+    vmis: open(VMIS, vmiIndexes),
+    nodeObjects: open(NODES),
+    claims: open(PVCS),
+    kubeVirts: open(KUBEVIRTS),
+  }
+  await Promise.all(opened.map(({ synced }) => synced))
+  return caches
+}
+
+/** Calls `run` again and again until disposed of. */
+function every({ clock }: ControllerParts, periodMs: number, run: () => void): Disposable {
+  let timer = clock.after(periodMs, tick)
+  function tick(): void {
+    run()
+    timer = clock.after(periodMs, tick)
+  }
+  return { [Symbol.dispose]: () => timer[Symbol.dispose]() }
+}

@@ -1,0 +1,68 @@
+import { formatTime } from '../../lib/clock.ts'
+import { hasReason } from '../../lib/errors.ts'
+import { isSameJson } from '../../lib/json.ts'
+import { openWorkQueue } from '../../lib/work-queue.ts'
+import type { WorkQueue } from '../../lib/work-queue.ts'
+import type { KubeVirt } from '../../kinds/kubevirt.ts'
+import { keyOf } from '../../kinds/meta.ts'
+import type { Condition } from '../../kinds/meta.ts'
+import { KUBEVIRTS } from '../../kinds/table.ts'
+import type { Informer } from '../../store/cache.ts'
+import { withCondition } from '../conditions.ts'
+import { splitKey } from '../keys.ts'
+import type { ControllerParts } from '../parts.ts'
+
+const CONDITIONS: readonly Condition[] = [
+  { type: 'Created', status: 'True', reason: 'AllResourcesCreated', message: 'All resources were created.' },
+  { type: 'Available', status: 'True', reason: 'AllComponentsReady', message: 'All components are ready.' },
+  {
+    type: 'Progressing',
+    status: 'False',
+    reason: 'AllComponentsReady',
+    message: 'All components are ready.',
+  },
+  { type: 'Degraded', status: 'False', reason: 'AllComponentsReady', message: 'All components are ready.' },
+]
+
+/** The status by which clients see that KubeVirt's API is served, and which version of it. */
+export function buildKubeVirtStatus(
+  before: KubeVirt['status'],
+  kubeVirtVersion: string,
+  now: string,
+): NonNullable<KubeVirt['status']> {
+  const conditions = CONDITIONS.reduce<readonly Condition[]>(
+    (list, condition) => withCondition(list, condition, now),
+    before?.conditions ?? [],
+  )
+  return {
+    ...before,
+    phase: 'Deployed',
+    observedKubeVirtVersion: kubeVirtVersion,
+    conditions: [...conditions],
+  }
+}
+
+/** Keeps the status of the KubeVirt object, where there is one. The queue's keys are those of KubeVirt objects. */
+export function startKubeVirtController(parts: ControllerParts, kubeVirts: Informer<KubeVirt>): WorkQueue {
+  const { store, clock, config, log } = parts
+  const queue = openWorkQueue({
+    workers: 1,
+    clock,
+    async run(key) {
+      const object = kubeVirts.get(...splitKey(key))
+      if (!object || object.metadata.deletionTimestamp !== undefined) return
+      const status = buildKubeVirtStatus(object.status, config.kubeVirtVersion, formatTime(clock.now()))
+      if (isSameJson(status, object.status)) return
+      await store.update(KUBEVIRTS, { ...object, status }, { subresource: 'status' })
+    },
+    onError(key, error, retryMs) {
+      const isRace = hasReason(error, 'Conflict')
+      log[isRace ? 'debug' : 'warn']({ err: error, kubevirt: key, retryMs }, 'KubeVirt object is tried again')
+    },
+  })
+  kubeVirts.onChange((_before, after) => {
+    if (after) queue.add(keyOf(after.metadata))
+  })
+  for (const { metadata } of kubeVirts.list()) queue.add(keyOf(metadata))
+  return queue
+}

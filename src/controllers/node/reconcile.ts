@@ -1,0 +1,148 @@
+import { formatTime } from '../../lib/clock.ts'
+import { hasReason } from '../../lib/errors.ts'
+import { isSameJson } from '../../lib/json.ts'
+import type { Node } from '../../kinds/core.ts'
+import { LEASES, NAMESPACES, NODES } from '../../kinds/table.ts'
+import type { NodeInfo } from '../../rpc/actions.ts'
+import type { Informer } from '../../store/cache.ts'
+import type { NodeWatch } from '../node-watch.ts'
+import type { ControllerParts } from '../parts.ts'
+import {
+  buildAwayStatus,
+  buildNodeStatus,
+  capabilityLabels,
+  commonLabels,
+  mergeLabels,
+  WORKER_LABEL,
+} from './describe.ts'
+
+/** Milliseconds between renewals of a node's lease. As a kubelet. */
+export const RENEW_MS = 10_000
+/** Seconds a lease holds. As a kubelet. */
+const LEASE_SECONDS = 40
+/** Milliseconds between writes of an unchanged status. As a kubelet. */
+const STATUS_MS = 300_000
+const LEASE_NAMESPACE = 'kube-node-lease'
+
+/** What a pass over a node reads and may do. */
+export interface NodeContext extends Pick<ControllerParts, 'store' | 'nodes' | 'clock' | 'config'> {
+  nodeObjects: Pick<Informer<Node>, 'get'>
+  watch: Pick<NodeWatch, 'view'>
+  /** What a node said of itself, and in which session. */
+  infos: Map<string, { session: number; info: NodeInfo }>
+  signal: AbortSignal
+  again: (delayMs: number) => void
+}
+
+/** One pass over a node: its object, and its lease, in step with what its worker says. */
+export async function reconcileNode(context: NodeContext, nodeName: string): Promise<void> {
+  const connection = context.watch.view(nodeName)?.connection
+  const info = connection?.connected ? await askInfo(context, nodeName, connection.session) : undefined
+  const node = context.nodeObjects.get('', nodeName)
+  if (!info) return markAway(context, node, connection?.sinceMs)
+  context.again(RENEW_MS)
+  if (!context.config.ownsNodes) return label(context, node, capabilityLabels(info))
+  await label(context, node ?? (await createNode(context, info)), {
+    ...commonLabels(info),
+    ...capabilityLabels(info),
+  })
+  await writeStatus(context, info)
+  await renewLease(context, nodeName)
+}
+
+async function askInfo(
+  { nodes, infos, signal }: NodeContext,
+  nodeName: string,
+  session: number,
+): Promise<NodeInfo | undefined> {
+  const known = infos.get(nodeName)
+  if (known?.session === session) return known.info
+  const info = await nodes.find(nodeName)?.info(signal)
+  if (info) infos.set(nodeName, { session, info })
+  return info
+}
+
+async function createNode({ store }: NodeContext, { nodeName }: NodeInfo): Promise<Node> {
+  const draft = { apiVersion: 'v1', kind: NODES.kind, metadata: { name: nodeName }, spec: {} }
+  return store.create(NODES, draft)
+}
+
+async function label(
+  { store }: NodeContext,
+  node: Node | undefined,
+  ours: Record<string, string>,
+): Promise<void> {
+  if (!node) return
+  const labels = mergeLabels(node.metadata.labels, ours)
+  if (isSameJson(labels, node.metadata.labels)) return
+  // A patch of labels alone: the rest of a node may be a kubelet's.
+  const before = Object.keys(node.metadata.labels ?? {}).filter((name) => !(name in labels))
+  const removed = Object.fromEntries(before.map((name) => [name, null]))
+  const body = { metadata: { labels: { ...removed, ...labels } } }
+  await store.patch(NODES, '', node.metadata.name, { type: 'merge', body })
+}
+
+async function writeStatus({ store, clock }: NodeContext, info: NodeInfo): Promise<void> {
+  const node = await store.get(NODES, '', info.nodeName)
+  if (!node) return
+  const now = formatTime(clock.now())
+  const status = buildNodeStatus(info, node.status, now)
+  const ageMs = clock.now() - Date.parse(heartbeatOf(node.status) ?? '1970-01-01T00:00:00Z')
+  if (ageMs < STATUS_MS && isSameJson(withoutHeartbeat(status), withoutHeartbeat(node.status))) return
+  await store.update(NODES, { ...node, status }, { subresource: 'status' })
+}
+
+function heartbeatOf(status: Node['status']): string | undefined {
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready')
+  return ready && 'lastHeartbeatTime' in ready ? String(ready.lastHeartbeatTime) : undefined
+}
+
+function withoutHeartbeat(status: Node['status']): unknown {
+  const conditions = status?.conditions?.map((one) => ({ ...one, lastHeartbeatTime: undefined }))
+  return { ...status, conditions }
+}
+
+async function markAway(
+  context: NodeContext,
+  node: Node | undefined,
+  sinceMs: number | undefined,
+): Promise<void> {
+  const { store, clock, config } = context
+  if (!node || !config.ownsNodes || node.metadata.labels?.[WORKER_LABEL] !== 'true') return
+  const leftMs = (sinceMs ?? clock.now()) + LEASE_SECONDS * 1000 - clock.now()
+  if (leftMs > 0) return context.again(leftMs)
+  const status = buildAwayStatus(node.status, formatTime(clock.now()))
+  if (isSameJson(status, node.status)) return
+  await store.update(NODES, { ...node, status }, { subresource: 'status' })
+}
+
+async function renewLease({ store, clock }: NodeContext, nodeName: string): Promise<void> {
+  // MicroTime: leases count in millionths of a second.
+  const renewTime = new Date(clock.now()).toISOString().replace('Z', '000Z')
+  const present = await store.get(LEASES, LEASE_NAMESPACE, nodeName)
+  if (present) {
+    const body = { spec: { renewTime } }
+    await store.patch(LEASES, LEASE_NAMESPACE, nodeName, { type: 'merge', body })
+    return
+  }
+  await ensureNamespace(store)
+  await store.create(LEASES, {
+    apiVersion: 'coordination.k8s.io/v1',
+    kind: LEASES.kind,
+    metadata: { namespace: LEASE_NAMESPACE, name: nodeName },
+    spec: { holderIdentity: nodeName, leaseDurationSeconds: LEASE_SECONDS, renewTime },
+  })
+}
+
+async function ensureNamespace(store: NodeContext['store']): Promise<void> {
+  if (await store.get(NAMESPACES, '', LEASE_NAMESPACE)) return
+  try {
+    await store.create(NAMESPACES, {
+      apiVersion: 'v1',
+      kind: NAMESPACES.kind,
+      metadata: { name: LEASE_NAMESPACE },
+    })
+  } catch (error) {
+    if (!hasReason(error, 'AlreadyExists')) throw error
+  }
+}

@@ -1,0 +1,33 @@
+import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import type { OpenInformer } from '../store/cache.ts'
+import type { EventRecorder } from '../store/events.ts'
+import type { Store } from '../store/store.ts'
+import type { Nodes } from '../rpc/actions.ts'
+
+/** What the operator decides about the controllers. */
+export interface ControllerConfig {
+  /** Whether guests may run without KVM. The KubeVirt object's `useEmulation` allows it, too. */
+  allowEmulation: boolean
+  /** Whether Node objects and their leases are ours (embedded mode) or a kubelet's (cluster mode: labels only). */
+  ownsNodes: boolean
+  /** Version of this program, such as `0.1.0`. */
+  version: string
+  /** The KubeVirt version whose API is served, such as `v1.9.0`. */
+  kubeVirtVersion: string
+  /** How often everything is looked at again even if nothing seems to have changed; 5 min by default. */
+  resyncMs?: number
+}
+
+/** What the controllers are put together from. */
+export interface ControllerParts {
+  store: Store
+  openInformer: OpenInformer
+  nodes: Nodes
+  events: EventRecorder
+  clock: Clock
+  log: Log
+  config: ControllerConfig
+  /** In [0, 1); spreads retries. `Math.random` where absent. */
+  random?: () => number
+}

@@ -1,0 +1,84 @@
+import { hasReason } from '../../lib/errors.ts'
+import { isRecord } from '../../lib/json.ts'
+import type { PersistentVolumeClaim } from '../../kinds/core.ts'
+import type { Kind } from '../../kinds/kind.ts'
+import type { Vm } from '../../kinds/kubevirt.ts'
+import type { KubeObject } from '../../kinds/meta.ts'
+import { findKind } from '../../kinds/table.ts'
+import type { Informer } from '../../store/cache.ts'
+import type { Store } from '../../store/store.ts'
+import { ownerReferenceTo } from './template.ts'
+
+/** Milliseconds between looks at DataVolumes that are being filled: they are not watched. */
+export const DATA_VOLUME_POLL_MS = 5_000
+
+const LATER_ANNOTATION = 'kubevirt.io/immediate-data-volume-creation'
+const DATA_VOLUMES = 'cdi.kubevirt.io/v1beta1'
+
+/** How far the DataVolumes of a VM's templates are. */
+export type DataVolumeState = 'ready' | 'filling' | 'failed'
+
+/** Whether the VM's DataVolumes are made with it, rather than with its first start. */
+export function wantsDataVolumesNow({ metadata }: Vm): boolean {
+  return metadata.annotations?.[LATER_ANNOTATION] !== 'false'
+}
+
+/**
+ * Makes the DataVolumes of the VM's templates that are missing, where `create` says so, and tells how far they
+ * all are. Throws what the store refuses. Source: contract 7.3, preliminaries.
+ */
+export async function ensureDataVolumes(store: Store, vm: Vm, create: boolean): Promise<DataVolumeState> {
+  const states: DataVolumeState[] = []
+  for (const template of vm.spec.dataVolumeTemplates ?? []) {
+    const name = template.metadata?.name
+    const kind = findKind(DATA_VOLUMES, 'DataVolume')
+    if (!name || !kind) continue
+    const present = await store.get(kind, vm.metadata.namespace, name)
+    if (present) states.push(stateOf(present))
+    else if (create) states.push(await createDataVolume(store, kind, vm, name))
+  }
+  if (states.includes('failed')) return 'failed'
+  return states.includes('filling') ? 'filling' : 'ready'
+}
+
+async function createDataVolume(store: Store, kind: Kind, vm: Vm, name: string): Promise<DataVolumeState> {
+  const template = vm.spec.dataVolumeTemplates?.find(({ metadata }) => metadata?.name === name)
+  const draft = {
+    apiVersion: DATA_VOLUMES,
+    kind: kind.kind,
+    metadata: {
+      namespace: vm.metadata.namespace,
+      name,
+      labels: { ...template?.metadata?.labels },
+      annotations: { ...template?.metadata?.annotations },
+      ownerReferences: [ownerReferenceTo(vm)],
+    },
+    spec: structuredClone(template?.spec),
+  }
+  try {
+    await store.create(kind, draft)
+  } catch (error) {
+    if (!hasReason(error, 'AlreadyExists')) throw error
+  }
+  return 'filling'
+}
+
+/** Source: `status.phase` of a DataVolume. */
+function stateOf(dataVolume: KubeObject): DataVolumeState {
+  const status = 'status' in dataVolume ? dataVolume.status : undefined
+  const phase = isRecord(status) ? status['phase'] : undefined
+  if (phase === 'Succeeded') return 'ready'
+  return phase === 'Failed' ? 'failed' : 'filling'
+}
+
+/** Names of the claims that the VM's guest would use. */
+export function claimsOf({ spec }: Pick<Vm, 'spec'>): string[] {
+  return (spec.template.spec.volumes ?? []).flatMap(
+    ({ persistentVolumeClaim, dataVolume }) => persistentVolumeClaim?.claimName ?? dataVolume?.name ?? [],
+  )
+}
+
+/** Whether one of the VM's claims exists and waits to be bound. */
+export function hasUnboundClaim(vm: Vm, claims: Pick<Informer<PersistentVolumeClaim>, 'get'>): boolean {
+  return claimsOf(vm).some((name) => claims.get(vm.metadata.namespace, name)?.status?.phase === 'Pending')
+}

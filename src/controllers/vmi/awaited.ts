@@ -1,0 +1,73 @@
+import { keyOf } from '../../kinds/meta.ts'
+import { CONFIGMAPS, SECRETS } from '../../kinds/table.ts'
+import type { ControllerParts } from '../parts.ts'
+import type { Reference } from './references.ts'
+
+/**
+ * Waits for Secrets and ConfigMaps that VMIs name and that do not exist. Only these are watched, one by one: the
+ * controller neither needs nor keeps the secrets of a whole cluster in memory.
+ */
+export interface Awaited extends AsyncDisposable {
+  /** What the VMI of that key waits for now; an empty list ends it. */
+  set(key: string, namespace: string, references: readonly Reference[]): void
+}
+
+interface Wait {
+  stop: AbortController
+  closed: Promise<void>
+}
+
+/** Starts to wait; `onAppear` is called with the key of a VMI when something it waits for has come. */
+export function openAwaited(
+  parts: Pick<ControllerParts, 'store' | 'openInformer' | 'clock' | 'log'>,
+  onAppear: (key: string) => void,
+): Awaited {
+  const waits = new Map<string, Map<string, Wait>>()
+  const ending = new Set<Promise<void>>()
+  return {
+    set(key, namespace, references) {
+      const wanted = new Map(references.map((reference) => [keyOfReference(reference), reference]))
+      const present = waits.get(key) ?? new Map<string, Wait>()
+      for (const [id, wait] of present) {
+        if (wanted.has(id)) continue
+        wait.stop.abort()
+        present.delete(id)
+      }
+      for (const [id, reference] of wanted) {
+        if (!present.has(id))
+          present.set(
+            id,
+            startWait(namespace, reference, () => onAppear(key)),
+          )
+      }
+      if (present.size > 0) waits.set(key, present)
+      else waits.delete(key)
+    },
+    async [Symbol.asyncDispose]() {
+      for (const wait of [...waits.values()].flatMap((present) => [...present.values()])) wait.stop.abort()
+      waits.clear()
+      await Promise.all(ending)
+    },
+  }
+
+  function startWait(namespace: string, { kind, name }: Reference, appeared: () => void): Wait {
+    const stop = new AbortController()
+    const selection = { namespace, fieldSelector: `metadata.name=${name}` }
+    const options = { ...parts, signal: stop.signal }
+    const informer =
+      kind === 'Secret'
+        ? parts.openInformer(parts.store, SECRETS, selection, options)
+        : parts.openInformer(parts.store, CONFIGMAPS, selection, options)
+    informer.onChange((_before, after) => {
+      if (after) appeared()
+    })
+    const { closed } = informer
+    ending.add(closed)
+    void closed.then(() => ending.delete(closed))
+    return { stop, closed }
+  }
+}
+
+function keyOfReference({ kind, name }: Reference): string {
+  return keyOf({ namespace: kind, name })
+}

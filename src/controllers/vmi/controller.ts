@@ -1,0 +1,113 @@
+import { hasReason } from '../../lib/errors.ts'
+import { isSameJson } from '../../lib/json.ts'
+import { openWorkQueue } from '../../lib/work-queue.ts'
+import type { WorkQueue } from '../../lib/work-queue.ts'
+import type { Node, PersistentVolumeClaim } from '../../kinds/core.ts'
+import type { KubeVirt, Vmi } from '../../kinds/kubevirt.ts'
+import { keyOf } from '../../kinds/meta.ts'
+import type { Informer } from '../../store/cache.ts'
+import { splitKey, WORKERS } from '../keys.ts'
+import { startNodeWatch } from '../node-watch.ts'
+import type { NodeWatch } from '../node-watch.ts'
+import type { ControllerParts } from '../parts.ts'
+import { openAwaited } from './awaited.ts'
+import { GuestMemory } from './memory.ts'
+import { placeByMemory } from './placement.ts'
+import type { Placement } from './placement.ts'
+import { placementOf } from './placed.ts'
+import { reconcileVmi } from './reconcile.ts'
+import { NODE_GRACE_MS } from './write.ts'
+
+/** The caches this controller reads. `vmis` has the index `node`, see `vmiIndexes`. */
+export interface VmiCaches {
+  vmis: Informer<Vmi>
+  nodeObjects: Informer<Node>
+  claims: Informer<PersistentVolumeClaim>
+  kubeVirts: Informer<KubeVirt>
+}
+
+/** The running controller. The queue's keys are those of VMIs. */
+export interface VmiController extends AsyncDisposable {
+  queue: WorkQueue
+  watch: NodeWatch
+}
+
+/**
+ * Gives VMIs to nodes, takes in what the nodes say of them, and takes them away again. `onNode` is told when a
+ * node's connection has come or gone.
+ */
+export function startVmiController(
+  parts: ControllerParts,
+  caches: VmiCaches,
+  onNode: (nodeName: string) => void,
+  placement: Placement = placeByMemory,
+): VmiController {
+  const { log, clock, nodes, random = Math.random } = parts
+  const memory = new GuestMemory(clock.now())
+  const awaited = openAwaited(parts, (key) => queue.add(key))
+  const queue = openWorkQueue({
+    workers: WORKERS,
+    clock,
+    run(key, signal) {
+      const again = (delayMs: number): void => queue.addAfter(key, delayMs)
+      const context = { ...parts, ...caches, watch, placement, memory, awaited, signal, again }
+      return reconcileVmi(context, ...splitKey(key))
+    },
+    onError(key, error, retryMs) {
+      const isRace = hasReason(error, 'Conflict') || hasReason(error, 'NotFound')
+      log[isRace ? 'debug' : 'warn']({ err: error, vmi: key, retryMs }, 'VMI is tried again')
+    },
+  })
+  const addAll = (vmis: Vmi[], delayMs = 0): void => {
+    for (const { metadata } of vmis) queue.addAfter(keyOf(metadata), delayMs)
+  }
+  const retryUnplaced = (): void => addAll(caches.vmis.by('node', ''))
+  const watch = startNodeWatch({
+    nodes,
+    clock,
+    log,
+    random,
+    holders: () => caches.vmis.list().flatMap((vmi) => placementOf(vmi) ?? []),
+    onGuest: (key) => queue.add(key),
+    onNode(nodeName) {
+      addAll(caches.vmis.by('node', nodeName))
+      // Should it stay away, its guests have to be told so.
+      if (!watch.view(nodeName)?.connection.connected) addAll(caches.vmis.by('node', nodeName), NODE_GRACE_MS)
+      retryUnplaced()
+      onNode(nodeName)
+    },
+  })
+  const subscriptions = [
+    caches.vmis.onChange((before, after) => {
+      const changed = after ?? before
+      if (changed) queue.add(keyOf(changed.metadata))
+      if (before && !after) memory.forget(before.metadata.uid)
+      // Room has become free.
+      if (before && placementOf(before) && !(after && placementOf(after))) retryUnplaced()
+    }),
+    caches.claims.onChange(retryUnplaced),
+    caches.nodeObjects.onChange((before, after) => {
+      if (!after && before) addAll(caches.vmis.by('node', before.metadata.name))
+      if (!before || !after || !isSamePlace(before, after)) retryUnplaced()
+    }),
+  ]
+  const unsubscribe = nodes.onChange(retryUnplaced)
+  return {
+    queue,
+    watch,
+    async [Symbol.asyncDispose]() {
+      unsubscribe()
+      for (const subscription of subscriptions) subscription[Symbol.dispose]()
+      await queue[Symbol.asyncDispose]()
+      await Promise.all([watch[Symbol.asyncDispose](), awaited[Symbol.asyncDispose]()])
+    },
+  }
+}
+
+/** Whether a node means the same to placement as before: most of its changes are signs of life. */
+function isSamePlace(before: Node, after: Node): boolean {
+  return isSameJson(
+    [before.metadata.labels, before.spec, before.status?.allocatable],
+    [after.metadata.labels, after.spec, after.status?.allocatable],
+  )
+}

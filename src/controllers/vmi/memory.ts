@@ -1,0 +1,78 @@
+import type { GuestEvent } from '../../rpc/actions.ts'
+
+/** What was told to a node, and in which of its sessions. */
+export interface Told {
+  what: string
+  session: number
+  /** When it is to be told again, in milliseconds since 1970; never where absent. */
+  untilMs?: number
+}
+
+/** What this process remembers of a guest. All of it may be lost: it saves work, and decides nothing. */
+interface Remembered {
+  synced?: Told
+  removed?: Told
+  /** Ids of the node's events that have been recorded. */
+  events?: Set<string>
+}
+
+/** Remembers, by the UID of each VMI, what has been done already. */
+export class GuestMemory {
+  readonly #guests = new Map<string, Remembered>()
+  /** Nodes just chosen, which the cache may not show yet: UID → node and bytes asked of it. */
+  readonly #chosen = new Map<string, { nodeName: string; bytes: bigint }>()
+  readonly #startedMs: number
+
+  /** `startedMs`: when this process began; the one before it has recorded the events of earlier. */
+  constructor(startedMs: number) {
+    this.#startedMs = startedMs
+  }
+
+  wasTold(uid: string, action: 'synced' | 'removed', told: Told, nowMs: number): boolean {
+    const before = this.#guests.get(uid)?.[action]
+    if (before?.what !== told.what || before.session !== told.session) return false
+    return before.untilMs === undefined || nowMs < before.untilMs
+  }
+
+  tell(uid: string, action: 'synced' | 'removed', told: Told): void {
+    this.#of(uid)[action] = told
+  }
+
+  /** Those of a guest's events that have not been recorded yet; they count as recorded from now on. */
+  newEvents(uid: string, events: readonly GuestEvent[]): GuestEvent[] {
+    const guest = this.#of(uid)
+    const recorded = guest.events
+    guest.events = new Set(events.map(({ id }) => id))
+    return events.filter(({ id, time }) =>
+      recorded ? !recorded.has(id) : !(Date.parse(time) < Math.floor(this.#startedMs / 1000) * 1000),
+    )
+  }
+
+  choose(uid: string, nodeName: string, bytes: bigint): void {
+    this.#chosen.set(uid, { nodeName, bytes })
+  }
+
+  unchoose(uid: string): void {
+    this.#chosen.delete(uid)
+  }
+
+  /** Bytes asked of a node by guests that were just placed, those in `known` aside. */
+  chosenBytes(nodeName: string, known: ReadonlySet<string>): bigint {
+    return [...this.#chosen]
+      .filter(([uid, choice]) => choice.nodeName === nodeName && !known.has(uid))
+      .reduce((sum, [, { bytes }]) => sum + bytes, 0n)
+  }
+
+  forget(uid: string): void {
+    this.#guests.delete(uid)
+    this.#chosen.delete(uid)
+  }
+
+  #of(uid: string): Remembered {
+    const present = this.#guests.get(uid)
+    if (present) return present
+    const guest: Remembered = {}
+    this.#guests.set(uid, guest)
+    return guest
+  }
+}

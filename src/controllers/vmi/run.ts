@@ -1,0 +1,113 @@
+import { createHash } from 'node:crypto'
+import { hasReason, StatusError } from '../../lib/errors.ts'
+import { NODE_NAME_LABEL } from '../../kinds/kubevirt.ts'
+import type { Vmi } from '../../kinds/kubevirt.ts'
+import { keyOf } from '../../kinds/meta.ts'
+import type { Actions, GuestReport, SyncRequest } from '../../rpc/actions.ts'
+import type { NodeView } from '../node-view.ts'
+import { guestConfig } from './config.ts'
+import type { VmiContext } from './context.ts'
+import { isNodeGone } from './gone.ts'
+import { advance } from './phases.ts'
+import { epochOf, guestRefOf, placementOf } from './placed.ts'
+import { resolveReferences } from './references.ts'
+import { nowOf, setCondition, writeVmi } from './write.ts'
+
+/** Sees to it that the node of a placed VMI has what the VMI says, and that it still has the guest. */
+export async function run(context: VmiContext, vmi: Vmi): Promise<void> {
+  const nodeName = placementOf(vmi)
+  if (nodeName === undefined) return
+  const view = context.watch.view(nodeName)
+  const actions = context.nodes.find(nodeName)
+  if (!view) return context.watch.refresh()
+  if (!actions || !view.connection.connected) {
+    if (isNodeGone(context, nodeName)) await fail(context, vmi, 'NodeGone', `node ${nodeName} was removed`)
+    return
+  }
+  if (wasAccepted(vmi) && (view.guest(vmi.metadata.uid)?.gone ?? true)) {
+    return confirmLoss(context, vmi, nodeName, view, actions)
+  }
+  await sync(context, vmi, view, actions)
+}
+
+/** Whether the node has taken the guest over: from then on it must know it. */
+function wasAccepted({ status }: Vmi): boolean {
+  return status?.phase === 'Scheduled' || status?.phase === 'Running'
+}
+
+/** A guest is given up only when its node, asked for it by UID, denies having it. */
+async function confirmLoss(
+  context: VmiContext,
+  vmi: Vmi,
+  nodeName: string,
+  view: NodeView,
+  actions: Actions,
+): Promise<void> {
+  const seen = view.guest(vmi.metadata.uid)
+  try {
+    view.absorb(await actions.report(guestRefOf(vmi), context.signal), seen)
+    context.again(0)
+  } catch (error) {
+    if (!hasReason(error, 'NotFound')) throw error
+    await fail(context, vmi, 'GuestLost', `node ${nodeName} does not have the guest any more`)
+  }
+}
+
+async function sync(context: VmiContext, vmi: Vmi, view: NodeView, actions: Actions): Promise<void> {
+  const { memory, signal, clock } = context
+  const { uid } = vmi.metadata
+  const request = await buildRequest(context, vmi)
+  if (!request) return
+  const told = { what: fingerprint(request), session: view.connection.session }
+  if (memory.wasTold(uid, 'synced', told, clock.now())) return
+  const seen = view.guest(uid)
+  let report: GuestReport
+  try {
+    report = await actions.sync(request, signal)
+  } catch (error) {
+    if (!isRefusal(error)) throw error
+    // The node will never take this guest: it says what has to be changed.
+    return fail(context, vmi, 'InvalidConfiguration', error.message)
+  }
+  memory.tell(uid, 'synced', told)
+  view.absorb(report, seen)
+  context.again(0)
+}
+
+/** What the node is to make of the VMI; nothing where a part has vanished, which only a new guest would need. */
+async function buildRequest(context: VmiContext, vmi: Vmi): Promise<SyncRequest | undefined> {
+  const { namespace } = vmi.metadata
+  const { secrets, configMaps, missing } = await resolveReferences(context.store, namespace, vmi.spec)
+  const isNew = !wasAccepted(vmi)
+  context.awaited.set(keyOf(vmi.metadata), namespace, isNew ? missing : [])
+  if (missing.length === 0) {
+    return { epoch: epochOf(vmi), vmi, secrets, configMaps, config: guestConfig(context) }
+  }
+  if (!isNew) return undefined
+  const names = missing.map(({ kind, name }) => `${kind} ${name}`).join(', ')
+  const condition = { type: 'Synchronized', status: 'False', reason: 'FailedCreate' } as const
+  const message = `${names} not found: create it, or change the field that names it`
+  await writeVmi(context, vmi, setCondition(vmi, { ...condition, message }, nowOf(context)))
+  return undefined
+}
+
+/** What of a request matters to a guest: status, versions and the label we set ourselves do not. */
+function fingerprint({ vmi, ...others }: SyncRequest): string {
+  const { annotations, labels: { [NODE_NAME_LABEL]: _node, ...labels } = {} } = vmi.metadata
+  return createHash('sha256')
+    .update(JSON.stringify([others, vmi.spec, labels, annotations]))
+    .digest('base64')
+}
+
+function isRefusal(error: unknown): error is StatusError {
+  return error instanceof StatusError && (error.code === 400 || error.code === 422)
+}
+
+/** Ends a VMI that cannot go on. */
+async function fail(context: VmiContext, vmi: Vmi, reason: string, message: string): Promise<void> {
+  const now = nowOf(context)
+  const failed = advance(vmi, 'Failed', now)
+  const condition = { type: 'Synchronized', status: 'False', reason, message } as const
+  const next = setCondition({ ...failed, status: { ...failed.status, reason } }, condition, now)
+  context.events.record(await writeVmi(context, vmi, next), 'Warning', reason, message)
+}

@@ -1,0 +1,117 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import {
+  compareQuantities,
+  formatBytes,
+  isQuantity,
+  quantityToBytes,
+  quantityToMilli,
+  quantityToNano,
+} from '../../src/lib/quantity.ts'
+
+test.each([
+  ['512Mi', 512n * 1024n ** 2n],
+  ['1.5Gi', 1536n * 1024n ** 2n],
+  ['1.5G', 1_500_000_000n],
+  ['0.5', 1n],
+  ['-0.5', -1n],
+  ['100m', 1n],
+  ['1e3', 1000n],
+  ['1E3', 1000n],
+  ['1E', 10n ** 18n],
+  ['1Ei', 1024n ** 6n],
+  ['12E-1', 2n],
+  ['.5Ki', 512n],
+  ['5.', 5n],
+  ['+1k', 1000n],
+  [' 1M ', 1_000_000n],
+  [67_108_864, 67_108_864n],
+  ['9007199254740993', 9_007_199_254_740_993n],
+])('%s is %s bytes, rounded away from zero', (text, bytes) => {
+  expect(quantityToBytes(text)).toBe(bytes)
+})
+
+test.each([
+  '',
+  'NaN',
+  'Infinity',
+  '-Infinity',
+  '1 Gi',
+  '0x10',
+  '1Zi',
+  '1.2.3',
+  'Gi',
+  '.',
+  '1e',
+  '--1',
+  '1e999',
+  '1'.repeat(65),
+])('%j is refused with a word on what to write', (text) => {
+  expect(() => quantityToBytes(text)).toThrow(RangeError)
+  expect(() => quantityToBytes(text)).toThrow(/is not a quantity: write a number and a unit/)
+})
+
+test('numbers that are none are refused', () => {
+  expect(() => quantityToBytes(Number.NaN)).toThrow(RangeError)
+  expect(isQuantity(Number.POSITIVE_INFINITY)).toBe(false)
+  expect(isQuantity({})).toBe(false)
+  expect(isQuantity('2Mi')).toBe(true)
+})
+
+test('thousandths and billionths keep what whole numbers lose', () => {
+  expect(quantityToMilli('0.1')).toBe(100n)
+  expect(quantityToMilli('1.0001')).toBe(1001n)
+  expect(quantityToNano('0.1n')).toBe(1n)
+  expect(quantityToNano('1u')).toBe(1000n)
+})
+
+test('quantities compare by value, whatever their unit', () => {
+  expect(compareQuantities('1Gi', '1024Mi')).toBe(0)
+  expect(compareQuantities('1Gi', '1G')).toBe(1)
+  expect(compareQuantities('900m', '1')).toBe(-1)
+})
+
+describe('for any quantity', () => {
+  const bytes = fc.bigInt({ min: 0n, max: 2n ** 63n })
+
+  test('what is formatted reads as the same number of bytes', () => {
+    fc.assert(fc.property(bytes, (amount) => quantityToBytes(formatBytes(amount)) === amount))
+  })
+
+  test('no larger unit would do', () => {
+    fc.assert(
+      fc.property(bytes, (amount) => {
+        const [, digits = ''] = /^(\d+)/.exec(formatBytes(amount)) ?? []
+        return BigInt(digits) === 0n || BigInt(digits) % 1024n !== 0n || formatBytes(amount).endsWith('Ei')
+      }),
+    )
+  })
+
+  test('rounding up adds less than a whole one', () => {
+    const decimals = fc.tuple(
+      fc.bigInt({ min: 0n, max: 10n ** 15n }),
+      fc.bigInt({ min: 0n, max: 10n ** 9n - 1n }),
+    )
+    fc.assert(
+      fc.property(decimals, ([whole, nano]) => {
+        const text = `${whole}.${String(nano).padStart(9, '0')}`
+        const up = quantityToBytes(text)
+        return quantityToNano(text) === whole * 10n ** 9n + nano && up - whole === (nano === 0n ? 0n : 1n)
+      }),
+    )
+  })
+
+  test('no text makes it fail otherwise than with a RangeError', () => {
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        if (isQuantity(text)) return typeof quantityToBytes(text) === 'bigint'
+        try {
+          quantityToBytes(text)
+          return false
+        } catch (error) {
+          return error instanceof RangeError
+        }
+      }),
+    )
+  })
+})
