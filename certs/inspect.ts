@@ -38,7 +38,10 @@ export function isSignedBy(cert: string, authority: string): boolean {
 }
 
 /** Whether the certificate says all that is asked for; it may say more. */
-export function covers(cert: string, wanted: Pick<LeafRequest, 'dnsNames' | 'ipAddresses' | 'uris'>): boolean {
+export function covers(
+  cert: string,
+  wanted: Pick<LeafRequest, 'dnsNames' | 'ipAddresses' | 'uris'>,
+): boolean {
   const leaf = new X509Certificate(cert)
   const names = (leaf.subjectAltName ?? '').split(', ')
   return (

@@ -1,7 +1,14 @@
-import { createPrivateKey, createPublicKey, generateKeyPair, randomBytes, X509Certificate } from 'node:crypto'
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPair,
+  randomBytes,
+  X509Certificate,
+  type webcrypto,
+} from 'node:crypto'
 import { isIP } from 'node:net'
 import { promisify } from 'node:util'
-import type { Extension, JsonGeneralName, JsonName } from '@peculiar/x509'
+import type * as X509 from '@peculiar/x509'
 
 /** A certificate and its private key. Both PEM; the key is PKCS #8. */
 export interface KeyPair {
@@ -95,15 +102,15 @@ export async function issue(authority: KeyPair, request: LeafRequest): Promise<K
   return { cert: pemOf(certificate), key }
 }
 
-type X509 = typeof import('@peculiar/x509')
+type Library = typeof X509
 
 /** Most starts sign nothing, so the library (0.15 s, 21 MB) is loaded by the first call that does. */
-async function loadX509(): Promise<X509> {
+async function loadX509(): Promise<Library> {
   await import('reflect-metadata')
   return import('@peculiar/x509')
 }
 
-function importKeys(pem: string): CryptoKeyPair {
+function importKeys(pem: string): webcrypto.CryptoKeyPair {
   const key = createPrivateKey(pem)
   return {
     privateKey: key.toCryptoKey(ALGORITHM, false, ['sign']),
@@ -118,21 +125,24 @@ function serial(): string {
   return bytes.toString('hex')
 }
 
-function subjectOf({ commonName, organizations = [] }: LeafRequest): JsonName {
+function subjectOf({ commonName, organizations = [] }: LeafRequest): X509.JsonName {
   return [...organizations.map((name) => ({ O: [name] })), { CN: [commonName] }]
 }
 
-function usagesOf(usage: LeafRequest['usage'], { ExtendedKeyUsage }: X509): string[] {
+function usagesOf(usage: LeafRequest['usage'], { ExtendedKeyUsage }: Library): string[] {
   const { clientAuth, serverAuth } = ExtendedKeyUsage
   if (usage === 'both') return [serverAuth, clientAuth]
   return [usage === 'client' ? clientAuth : serverAuth]
 }
 
-function alternativeNames(request: LeafRequest, { SubjectAlternativeNameExtension }: X509): Extension[] {
+function alternativeNames(
+  request: LeafRequest,
+  { SubjectAlternativeNameExtension }: Library,
+): X509.Extension[] {
   const { dnsNames = [], ipAddresses = [], uris = [] } = request
   const wrong = ipAddresses.find((address) => isIP(address) === 0)
   if (wrong !== undefined) throw new RangeError(`${JSON.stringify(wrong)} is no IP address`)
-  const names: JsonGeneralName[] = [
+  const names: X509.JsonGeneralName[] = [
     ...dnsNames.map((value) => ({ type: 'dns' as const, value })),
     ...ipAddresses.map((value) => ({ type: 'ip' as const, value })),
     ...uris.map((value) => ({ type: 'url' as const, value })),

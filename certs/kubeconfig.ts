@@ -13,14 +13,14 @@ export interface KubeconfigContent {
 }
 
 /**
- * Writes a kubeconfig, readable by its owner alone. JSON is YAML, and strings in quotes are safe in both.
+ * Writes a kubeconfig, readable by its owner alone.
  * Source: "Organizing Cluster Access Using kubeconfig Files" in the Kubernetes documentation.
  */
 export async function writeKubeconfig(file: string, content: KubeconfigContent): Promise<void> {
   await writePrivate(file, formatKubeconfig(content))
 }
 
-/** The text of a kubeconfig. */
+/** The text of a kubeconfig. Strings stand in JSON's quotes, which YAML reads alike. */
 export function formatKubeconfig(content: KubeconfigContent): string {
   const { server, ca, clientCert, clientKey, namespace, name = 'virtgate' } = content
   const quote = (text: string) => JSON.stringify(text)

@@ -1,0 +1,89 @@
+/** The accounts that virtgate's own parts act as, and what they need. Source: contract, section 8.3, made smaller. */
+import type { PolicyRule, ServiceAccount, Subject } from '../../kinds/core.ts'
+import type { Draft, KubeObject } from '../../kinds/meta.ts'
+import type { ServiceAccountName } from '../names.ts'
+import { clusterRole, clusterRoleBinding, READ, rule, WRITE } from './build.ts'
+import { subresourceRules, type SubresourceGrant } from './subresource-grants.ts'
+
+/** Where virtgate's own accounts live. */
+export const SYSTEM_NAMESPACE = 'kubevirt'
+
+/** The API server of the subresources. */
+export const API_SERVER_ACCOUNT: ServiceAccountName = {
+  namespace: SYSTEM_NAMESPACE,
+  name: 'kubevirt-apiserver',
+}
+/** The controllers. */
+export const CONTROLLER_ACCOUNT: ServiceAccountName = {
+  namespace: SYSTEM_NAMESPACE,
+  name: 'kubevirt-controller',
+}
+/** The workers. It is bound to nothing: a worker asks the Kubernetes API for nothing (security.md, E4). */
+export const HANDLER_ACCOUNT: ServiceAccountName = { namespace: SYSTEM_NAMESPACE, name: 'kubevirt-handler' }
+
+const LABELS = { 'kubevirt.io': '' }
+
+/** Groups whose objects describe VMs without being one. */
+const DESCRIPTIONS: readonly [group: string, resources: string[]][] = [
+  ['snapshot.kubevirt.io', ['*']],
+  ['backup.kubevirt.io', ['*']],
+  ['instancetype.kubevirt.io', ['*']],
+  ['migrations.kubevirt.io', ['migrationpolicies']],
+]
+
+const readDescriptions = () => DESCRIPTIONS.map(([group, resources]) => rule(group, resources, READ))
+
+/** What the API server needs: it reads, changes VMs by patches, and leaves Events. */
+export function apiServerRules(): PolicyRule[] {
+  return [
+    rule('', ['namespaces', 'nodes', 'persistentvolumeclaims', 'configmaps'], ['get']),
+    rule('', ['events'], ['create', 'patch']),
+    rule('kubevirt.io', ['virtualmachines', 'virtualmachineinstances'], [...READ, 'patch']),
+    rule('kubevirt.io', ['virtualmachines/status'], ['patch']),
+    rule('kubevirt.io', ['virtualmachineinstancemigrations'], [...READ, 'create']),
+    rule('kubevirt.io', ['kubevirts'], READ),
+    rule('cdi.kubevirt.io', ['datavolumes', 'datasources'], READ),
+    rule('apps', ['controllerrevisions'], ['get', 'list', 'create']),
+    ...readDescriptions(),
+  ]
+}
+
+/** What the controllers need. Secrets by name alone: those that a guest's spec refers to. */
+export function controllerRules(grants: readonly SubresourceGrant[]): PolicyRule[] {
+  return [
+    rule('', ['secrets'], ['get']),
+    rule('', ['namespaces', 'configmaps', 'persistentvolumeclaims', 'resourcequotas'], READ),
+    rule('', ['events'], ['create', 'patch']),
+    rule('', ['nodes', 'nodes/status'], [...READ, 'create', 'update', 'patch']),
+    rule('scheduling.k8s.io', ['priorityclasses'], READ),
+    rule('coordination.k8s.io', ['leases'], WRITE),
+    rule('apps', ['controllerrevisions'], WRITE),
+    rule('kubevirt.io', ['*'], WRITE),
+    rule('cdi.kubevirt.io', ['datavolumes'], WRITE),
+    rule('k8s.cni.cncf.io', ['network-attachment-definitions'], READ),
+    ...['pool', 'clone', 'export'].map((name) => rule(`${name}.kubevirt.io`, ['*'], WRITE)),
+    ...readDescriptions(),
+    ...subresourceRules('controller', grants),
+  ]
+}
+
+/** The accounts, their roles and what binds them. */
+export function systemAccounts(grants: readonly SubresourceGrant[]): Draft<KubeObject>[] {
+  const [server, controller, handler] = [API_SERVER_ACCOUNT, CONTROLLER_ACCOUNT, HANDLER_ACCOUNT]
+  return [
+    ...[server, controller, handler].map(serviceAccount),
+    clusterRole(server.name, apiServerRules(), LABELS),
+    clusterRole(controller.name, controllerRules(grants), LABELS),
+    clusterRoleBinding(server.name, server.name, [subject(server)], LABELS),
+    clusterRoleBinding(`${server.name}-auth-delegator`, 'system:auth-delegator', [subject(server)], LABELS),
+    clusterRoleBinding(controller.name, controller.name, [subject(controller)], LABELS),
+  ]
+}
+
+function serviceAccount({ namespace, name }: ServiceAccountName): Draft<ServiceAccount> {
+  return { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { namespace, name, labels: LABELS } }
+}
+
+function subject({ namespace, name }: ServiceAccountName): Subject {
+  return { kind: 'ServiceAccount', namespace, name }
+}

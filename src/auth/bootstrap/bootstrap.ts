@@ -1,0 +1,115 @@
+import { hasReason } from '../../lib/errors.ts'
+import { isSameJson } from '../../lib/json.ts'
+import type { ClusterRole, ClusterRoleBinding, Namespace } from '../../kinds/core.ts'
+import type { Kind } from '../../kinds/kind.ts'
+import type { Draft, KubeObject } from '../../kinds/meta.ts'
+import { CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, findKind } from '../../kinds/table.ts'
+import type { ObjectReader, ObjectWriter } from '../../store/store.ts'
+import { SYSTEM_NAMESPACE, systemAccounts } from './accounts.ts'
+import { AUTOUPDATE } from './build.ts'
+import { kubernetesRoles } from './kubernetes-roles.ts'
+import { kubevirtRoles } from './kubevirt-roles.ts'
+import { SUBRESOURCE_GRANTS, type SubresourceGrant } from './subresource-grants.ts'
+
+/** What a store must be able to do to be filled. */
+type BootstrapStore = Pick<ObjectReader, 'get'> & Pick<ObjectWriter, 'create' | 'patch' | 'delete'>
+
+/** The namespaces every installation has. */
+export const NAMESPACE_NAMES: readonly string[] = ['default', 'kube-system', SYSTEM_NAMESPACE]
+
+/** Everything an empty installation begins with, in the order it can be created. */
+export function bootstrapObjects(
+  grants: readonly SubresourceGrant[] = SUBRESOURCE_GRANTS,
+): Draft<KubeObject>[] {
+  return [
+    ...NAMESPACE_NAMES.map(namespace),
+    ...kubernetesRoles(),
+    ...kubevirtRoles(grants),
+    ...systemAccounts(grants),
+  ]
+}
+
+/**
+ * Creates what is missing of `objects`, and brings roles and bindings up to date that are annotated
+ * `rbac.authorization.kubernetes.io/autoupdate: "true"`: the rules become ours, subjects that people have added stay.
+ * `store` writes as somebody who may grant everything.
+ */
+export async function ensureBootstrap(
+  store: BootstrapStore,
+  objects: readonly Draft<KubeObject>[] = bootstrapObjects(),
+): Promise<void> {
+  for (const draft of objects) await ensure(store, kindOf(draft), draft)
+}
+
+async function ensure(store: BootstrapStore, kind: Kind, draft: Draft<KubeObject>): Promise<void> {
+  const { namespace = '', name = '' } = draft.metadata
+  const present = await store.get(kind, namespace, name)
+  if (!present) return create(store, kind, draft)
+  if (present.metadata.annotations?.[AUTOUPDATE] !== 'true') return
+  // The kind says which type both have.
+  if (kind === CLUSTER_ROLES) await updateRole(store, present, draft)
+  if (kind === CLUSTER_ROLE_BINDINGS) {
+    await updateBinding(store, present as ClusterRoleBinding, draft as Draft<ClusterRoleBinding>)
+  }
+}
+
+async function create(store: BootstrapStore, kind: Kind, draft: Draft<KubeObject>): Promise<void> {
+  try {
+    await store.create(kind, draft)
+  } catch (error) {
+    // Two servers may start at once.
+    if (!hasReason(error, 'AlreadyExists')) throw error
+  }
+}
+
+async function updateRole(
+  store: BootstrapStore,
+  present: ClusterRole,
+  draft: Draft<ClusterRole>,
+): Promise<void> {
+  // The rules of an aggregated role are gathered by another hand.
+  const wanted = draft.aggregationRule
+    ? { aggregationRule: draft.aggregationRule }
+    : { rules: draft.rules ?? [] }
+  const { aggregationRule, rules } = present
+  const stored = draft.aggregationRule ? { aggregationRule } : { rules: rules ?? [] }
+  const labels = { ...present.metadata.labels, ...draft.metadata.labels }
+  if (isSameJson(stored, wanted) && isSameJson(present.metadata.labels ?? {}, labels)) return
+  const body = { metadata: { labels }, ...wanted }
+  await store.patch(CLUSTER_ROLES, '', present.metadata.name, { type: 'merge', body })
+}
+
+async function updateBinding(
+  store: BootstrapStore,
+  present: ClusterRoleBinding,
+  draft: Draft<ClusterRoleBinding>,
+): Promise<void> {
+  const { name } = present.metadata
+  if (present.roleRef.name !== draft.roleRef.name || present.roleRef.kind !== draft.roleRef.kind) {
+    // The role of a binding cannot be changed.
+    await store.delete(CLUSTER_ROLE_BINDINGS, '', name)
+    await create(store, CLUSTER_ROLE_BINDINGS, draft)
+    return
+  }
+  const subjects = present.subjects ?? []
+  const missing = (draft.subjects ?? []).filter(
+    (wanted) =>
+      !subjects.some(
+        ({ kind, name, namespace }) =>
+          kind === wanted.kind && name === wanted.name && namespace === wanted.namespace,
+      ),
+  )
+  if (missing.length === 0) return
+  const body = { subjects: [...subjects, ...missing] }
+  await store.patch(CLUSTER_ROLE_BINDINGS, '', name, { type: 'merge', body })
+}
+
+function kindOf({ apiVersion, kind }: Draft<KubeObject>): Kind {
+  const found = findKind(apiVersion, kind)
+  if (!found) throw new RangeError(`the table of kinds has no ${kind} in ${apiVersion}`)
+  return found
+}
+
+function namespace(name: string): Draft<Namespace> {
+  return { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }
+}

@@ -1,0 +1,110 @@
+import type { Clock } from '../../lib/clock.ts'
+import { hasReason } from '../../lib/errors.ts'
+import { isSameJson } from '../../lib/json.ts'
+import type { Log } from '../../lib/log.ts'
+import { matchesLabels, type LabelRequirement } from '../../lib/selectors.ts'
+import { openWorkQueue } from '../../lib/work-queue.ts'
+import type { ClusterRole, PolicyRule } from '../../kinds/core.ts'
+import { CLUSTER_ROLES } from '../../kinds/table.ts'
+import type { Informer, OpenInformer } from '../../store/cache.ts'
+import type { Store } from '../../store/store.ts'
+
+/** What gathers the rules of aggregated roles. */
+export interface RoleAggregationOptions {
+  /** Writes as somebody who may grant everything. */
+  store: Pick<Store, 'get' | 'list' | 'watch' | 'patch'>
+  openInformer: OpenInformer
+  clock: Clock
+  log: Log
+  /** Ends it. */
+  signal: AbortSignal
+}
+
+/** A selector as it stands in an aggregation rule. Source: `metav1.LabelSelector`. */
+interface LabelSelector {
+  matchLabels?: Record<string, string>
+  matchExpressions?: { key: string; operator: string; values?: string[] }[]
+}
+
+const OPERATORS: Record<string, LabelRequirement['operator']> = {
+  In: 'in',
+  NotIn: 'notin',
+  Exists: 'exists',
+  DoesNotExist: '!exists',
+}
+
+/**
+ * Keeps the rules of every ClusterRole with an `aggregationRule` equal to those of the roles it selects, until `signal`
+ * aborts. Resolves once it follows the store; disposing of the answer waits for what is being written.
+ * Source: "Aggregated ClusterRoles" in "Using RBAC Authorization".
+ */
+export async function startRoleAggregation(options: RoleAggregationOptions): Promise<AsyncDisposable> {
+  const { store, openInformer, clock, log, signal } = options
+  const roles = openInformer(store, CLUSTER_ROLES, {}, { signal, clock, log })
+  const queue = openWorkQueue({
+    workers: 1,
+    clock,
+    run: (name) => gather(store, roles, name),
+    onError: (role, error, retryMs) =>
+      log.warn({ err: error, role, retryMs }, 'could not gather the rules of a role'),
+  })
+  const addAll = () => {
+    for (const role of roles.list()) if (role.aggregationRule) queue.add(role.metadata.name)
+  }
+  const listener = roles.onChange(addAll)
+  await roles.synced
+  addAll()
+  return {
+    async [Symbol.asyncDispose]() {
+      listener[Symbol.dispose]()
+      await queue[Symbol.asyncDispose]()
+    },
+  }
+}
+
+async function gather(
+  store: RoleAggregationOptions['store'],
+  roles: Informer<ClusterRole>,
+  name: string,
+): Promise<void> {
+  const role = roles.get('', name)
+  if (!role?.aggregationRule) return
+  const rules = aggregate(role, roles.list())
+  if (isSameJson(rules, role.rules ?? [])) return
+  const body = { metadata: { resourceVersion: role.metadata.resourceVersion }, rules }
+  try {
+    await store.patch(CLUSTER_ROLES, '', name, { type: 'merge', body })
+  } catch (error) {
+    // Somebody wrote it meanwhile, or removed it: that change is on its way here and brings us back.
+    if (!hasReason(error, 'Conflict') && !hasReason(error, 'NotFound')) throw error
+  }
+}
+
+/** The rules of all roles that `role` selects, in the order of their names, each rule once. */
+export function aggregate(role: ClusterRole, all: readonly ClusterRole[]): PolicyRule[] {
+  const selectors: LabelSelector[] = role.aggregationRule?.clusterRoleSelectors ?? []
+  const wanted = selectors.map(requirementsOf)
+  const chosen = all
+    .filter(({ metadata }) => metadata.name !== role.metadata.name)
+    .filter(({ metadata }) => wanted.some((requirements) => matchesLabels(requirements, metadata.labels)))
+    .toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
+  const rules = new Map<string, PolicyRule>()
+  for (const rule of chosen.flatMap((each) => each.rules ?? [])) rules.set(JSON.stringify(rule), rule)
+  return [...rules.values()]
+}
+
+function requirementsOf({ matchLabels = {}, matchExpressions = [] }: LabelSelector): LabelRequirement[] {
+  const labels = Object.entries(matchLabels).map(([key, value]) => ({
+    key,
+    operator: 'in' as const,
+    values: [value],
+  }))
+  const expressions = matchExpressions.map(({ key, operator, values = [] }) => ({
+    key,
+    // An operator nobody knows selects nothing: no label has one of no values.
+    ...(OPERATORS[operator]
+      ? { operator: OPERATORS[operator], values }
+      : { operator: 'in' as const, values: [] }),
+  }))
+  return [...labels, ...expressions]
+}

@@ -1,0 +1,131 @@
+import { expect, test } from 'vitest'
+import { buildReviewAuthorizer } from '../../src/auth/remote/authorizer.ts'
+import { buildReviewTokenReader } from '../../src/auth/remote/token-reader.ts'
+import { buildAnswerCache } from '../../src/auth/remote/answer-cache.ts'
+import type { KubeRequest } from '../../src/kube/client.ts'
+import { handClock } from './fixtures.ts'
+
+/** A server that answers reviews with what `status` gives. */
+function open(status: (request: KubeRequest) => unknown) {
+  const asked: KubeRequest[] = []
+  const client = {
+    async call<T>(request: KubeRequest): Promise<T> {
+      asked.push(request)
+      return (await status(request)) as T
+    },
+  }
+  return { asked, client, clock: handClock() }
+}
+
+const user = { name: 'jane', uid: 'u', groups: ['dev'], extra: { scope: ['a'] } }
+const attributes = {
+  kind: 'resource' as const,
+  verb: 'get',
+  group: 'subresources.kubevirt.io',
+  version: 'v1',
+  resource: 'virtualmachineinstances',
+  subresource: 'vnc/screenshot',
+  namespace: 'dev',
+  name: 'a',
+}
+
+test('the review carries the whole identity and all attributes', async () => {
+  const { asked, client, clock } = open(() => ({ status: { allowed: true, reason: 'because' } }))
+  const decision = await buildReviewAuthorizer(client, clock).review(user, attributes)
+  expect(decision).toEqual({ allowed: true, reason: 'because' })
+  const { kind: _kind, ...resourceAttributes } = attributes
+  expect(asked[0]).toMatchObject({
+    method: 'POST',
+    path: '/apis/authorization.k8s.io/v1/subjectaccessreviews',
+    body: {
+      apiVersion: 'authorization.k8s.io/v1',
+      kind: 'SubjectAccessReview',
+      spec: { user: 'jane', uid: 'u', groups: ['dev'], extra: { scope: ['a'] }, resourceAttributes },
+    },
+  })
+})
+
+test.each<[string, () => unknown]>([
+  ['no status', () => ({})],
+  ['a list', () => []],
+  ['nothing', () => undefined],
+  ['an error', () => Promise.reject(new Error('refused'))],
+])('an answer that is %s is 503, and is asked for again', async (_case, answer) => {
+  const { asked, client, clock } = open(answer)
+  const authorizer = buildReviewAuthorizer(client, clock)
+  await expect(authorizer.review(user, attributes)).rejects.toMatchObject({ code: 503 })
+  await expect(authorizer.review(user, attributes)).rejects.toMatchObject({ code: 503 })
+  expect(asked).toHaveLength(2)
+})
+
+test.each([
+  ['allowed and denied together', { allowed: true, denied: true }],
+  ['allowed as text', { allowed: 'true' }],
+  ['not allowed', { allowed: false }],
+])('%s is no', async (_case, status) => {
+  const { client, clock } = open(() => ({ status }))
+  expect((await buildReviewAuthorizer(client, clock).review(user, attributes)).allowed).toBe(false)
+})
+
+test('an answer holds for 10 s, for that identity and that request alone', async () => {
+  const { asked, client, clock } = open(() => ({ status: { allowed: true } }))
+  const authorizer = buildReviewAuthorizer(client, clock)
+  await authorizer.review(user, attributes)
+  await authorizer.review({ ...user }, { ...attributes })
+  expect(asked).toHaveLength(1)
+  await authorizer.review({ ...user, groups: ['dev', 'ops'] }, attributes)
+  await authorizer.review({ ...user, uid: 'v' }, attributes)
+  await authorizer.review({ ...user, extra: { scope: ['b'] } }, attributes)
+  await authorizer.review(user, { ...attributes, subresource: 'vnc' })
+  await authorizer.review(user, { ...attributes, name: 'b' })
+  expect(asked).toHaveLength(6)
+  clock.set(clock.now() + 10_000)
+  await authorizer.review(user, attributes)
+  expect(asked).toHaveLength(7)
+})
+
+test('a caller who goes away ends the wait', async () => {
+  const { client, clock } = open(({ signal }) => {
+    const { promise, reject } = Promise.withResolvers<never>()
+    signal?.addEventListener('abort', () => reject(signal.reason))
+    return promise
+  })
+  const gone = new AbortController()
+  const waiting = buildReviewAuthorizer(client, clock).review(user, attributes, gone.signal)
+  gone.abort(new Error('gone'))
+  await expect(waiting).rejects.toThrow('gone')
+})
+
+test('the oldest answers make room', async () => {
+  const cache = buildAnswerCache<number>(handClock(), 2)
+  let asked = 0
+  const get = (key: string) => cache.get(key, async () => (asked += 1))
+  for (const key of ['a', 'b', 'c', 'c', 'b', 'a']) await get(key)
+  expect(asked).toBe(4)
+})
+
+test('a token is asked about, and remembered without being kept', async () => {
+  const { asked, client, clock } = open(() => ({
+    status: {
+      authenticated: true,
+      user: { username: 'jane', uid: 'u', groups: ['dev'], extra: { Scope: ['a'] } },
+    },
+  }))
+  const reader = buildReviewTokenReader(client, clock)
+  expect(await reader.read('t', [])).toEqual({
+    user: { name: 'jane', uid: 'u', groups: ['dev'], extra: { scope: ['a'] } },
+    audiences: [],
+  })
+  await reader.read('t', [])
+  expect(asked).toHaveLength(1)
+})
+
+test.each<[string, unknown]>([
+  ['unknown', { authenticated: false }],
+  ['of nobody', { authenticated: true, user: { username: '' } }],
+  ['meant for somebody else', { authenticated: true, user: { username: 'jane' }, audiences: ['other'] }],
+  ['of an authenticator without audiences', { authenticated: true, user: { username: 'jane' } }],
+])('a token that is %s lets nobody in', async (_case, status) => {
+  const { client, clock } = open(() => ({ status }))
+  expect(await buildReviewTokenReader(client, clock).read('t', ['virtgate'])).toBeUndefined()
+})
