@@ -77,7 +77,7 @@ export async function createAuthority({ commonName, now, days, key }: AuthorityR
 export async function issue(authority: KeyPair, request: LeafRequest): Promise<KeyPair> {
   const x509 = await loadX509()
   const issuer = new x509.X509Certificate(authority.cert)
-  const issuerKeys = importKeys(authority.key)
+  const { privateKey: signingKey } = importKeys(authority.key)
   const key = await createKey()
   const { publicKey } = importKeys(key)
   const notAfter = request.now.getTime() + request.days * DAY_MS
@@ -89,12 +89,12 @@ export async function issue(authority: KeyPair, request: LeafRequest): Promise<K
     notAfter: new Date(Math.min(notAfter, issuer.notAfter.getTime())),
     signingAlgorithm: ALGORITHM,
     publicKey,
-    signingKey: issuerKeys.privateKey,
+    signingKey,
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
       new x509.ExtendedKeyUsageExtension(usagesOf(request.usage, x509)),
-      await x509.AuthorityKeyIdentifierExtension.create(issuerKeys.publicKey),
+      await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
       await x509.SubjectKeyIdentifierExtension.create(publicKey),
       ...alternativeNames(request, x509),
     ],

@@ -93,6 +93,17 @@ test('an authority without its key is refused rather than replaced', async () =>
   expect(await readFile(join(dir, 'ca.crt'), 'utf8')).toBe(first.current().ca)
 })
 
+test('leaves of an authority that was replaced by hand are replaced, too', async () => {
+  const dir = await newDir()
+  using first = await open(dir)
+  await rm(join(dir, 'ca.crt'))
+  await rm(join(dir, 'ca.key'))
+  using second = await open(dir)
+  const { ca, admin, serving, controller } = second.current()
+  expect([admin, serving].map(({ cert }) => isSignedBy(cert, ca))).toEqual([true, true])
+  expect(controller).toEqual(first.current().controller)
+})
+
 test('an authority whose certificate was never written gets one for the key that was', async () => {
   const dir = await newDir()
   using first = await open(dir)

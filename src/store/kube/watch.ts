@@ -34,7 +34,7 @@ export async function* watchObjects<T extends KubeObject>(
     },
     signal,
   })
-  for await (const line of untilBroken(lines, signal)) {
+  for await (const line of untilBroken(lines)) {
     // What the API is known to send on a watch.
     const event = JSON.parse(line) as Line<T>
     if (event.type === 'ERROR') throw StatusError.fromStatus(event.object, 500)
@@ -42,15 +42,11 @@ export async function* watchObjects<T extends KubeObject>(
   }
 }
 
-async function* untilBroken(
-  lines: AsyncIterable<string>,
-  signal: AbortSignal,
-): AsyncGenerator<string, void, undefined> {
+async function* untilBroken(lines: AsyncIterable<string>): AsyncGenerator<string, void, undefined> {
   try {
     yield* lines
   } catch (error) {
-    if (signal.aborted) return
     if (error instanceof StatusError || error instanceof ApiUnreachable) throw error
-    // The connection broke in the middle of the body.
+    // The connection broke in the middle of the body, or the signal aborted it: an end, like the server's own.
   }
 }
