@@ -69,7 +69,7 @@ export interface ServiceAccount extends KubeObject {
 export interface PersistentVolumeClaim extends KubeObject {
   metadata: NamespacedMeta
   spec?: Record<string, unknown>
-  status?: { phase?: string; capacity?: Record<string, string> }
+  status?: { phase?: string; accessModes?: string[]; capacity?: Record<string, string> }
 }
 
 export interface Lease extends KubeObject {

@@ -9,8 +9,9 @@ import type * as core from './core.ts'
 
 type Row<T extends KubeObject> = Partial<Kind<T>> & Pick<Kind<T>, 'kind' | 'plural'>
 
+/** Where JSONPaths do not do for its columns, they stand in `embedded/tables/built-in.ts`. */
 function builtIn<T extends KubeObject>(group: string, version: string, row: Row<T>): Kind<T> {
-  const schemaGroup = group === '' ? 'core' : group.replace('.k8s.io', '')
+  const schemaGroup = group.split('.', 1)[0] || 'core'
   return {
     group,
     version,
@@ -54,12 +55,10 @@ export const NAMESPACES: Kind<core.Namespace> = builtIn('', 'v1', {
   shortNames: ['ns'],
   namespaced: false,
   hasStatus: true,
-  columns: [column('Status', 'string', '.status.phase')],
 })
 export const SECRETS: Kind<core.Secret> = builtIn('', 'v1', {
   kind: 'Secret',
   plural: 'secrets',
-  columns: [column('Type', 'string', '.type')],
 })
 export const CONFIGMAPS: Kind<core.ConfigMap> = builtIn('', 'v1', {
   kind: 'ConfigMap',
@@ -70,13 +69,6 @@ export const EVENTS: Kind<core.Event> = builtIn('', 'v1', {
   kind: 'Event',
   plural: 'events',
   shortNames: ['ev'],
-  columns: [
-    column('Last Seen', 'date', '.lastTimestamp'),
-    column('Type', 'string', '.type'),
-    column('Reason', 'string', '.reason'),
-    column('Object', 'string', '.involvedObject.name'),
-    column('Message', 'string', '.message'),
-  ],
 })
 export const NODES: Kind<core.Node> = builtIn('', 'v1', {
   kind: 'Node',
@@ -84,7 +76,6 @@ export const NODES: Kind<core.Node> = builtIn('', 'v1', {
   shortNames: ['no'],
   namespaced: false,
   hasStatus: true,
-  columns: [condition('Ready', 'Ready'), column('Version', 'string', '.status.nodeInfo.kubeletVersion')],
 })
 export const SERVICE_ACCOUNTS: Kind<core.ServiceAccount> = builtIn('', 'v1', {
   kind: 'ServiceAccount',
@@ -96,12 +87,6 @@ export const PVCS: Kind<core.PersistentVolumeClaim> = builtIn('', 'v1', {
   plural: 'persistentvolumeclaims',
   shortNames: ['pvc'],
   hasStatus: true,
-  columns: [
-    column('Status', 'string', '.status.phase'),
-    column('Volume', 'string', '.spec.volumeName'),
-    column('Capacity', 'string', '.status.capacity.storage'),
-    column('StorageClass', 'string', '.spec.storageClassName'),
-  ],
 })
 export const RESOURCE_QUOTAS: Kind = builtIn('', 'v1', {
   kind: 'ResourceQuota',
@@ -112,14 +97,18 @@ export const RESOURCE_QUOTAS: Kind = builtIn('', 'v1', {
 export const LEASES: Kind<core.Lease> = builtIn('coordination.k8s.io', 'v1', {
   kind: 'Lease',
   plural: 'leases',
-  columns: [column('Holder', 'string', '.spec.holderIdentity')],
 })
 export const PRIORITY_CLASSES: Kind = builtIn('scheduling.k8s.io', 'v1', {
   kind: 'PriorityClass',
   plural: 'priorityclasses',
   shortNames: ['pc'],
   namespaced: false,
-  columns: [column('Value', 'integer', '.value'), column('Global-Default', 'boolean', '.globalDefault')],
+  columns: [
+    column('Value', 'integer', '.value'),
+    column('Global-Default', 'boolean', '.globalDefault'),
+    AGE,
+    column('PreemptionPolicy', 'string', '.preemptionPolicy'),
+  ],
 })
 export const ROLES: Kind<core.Role> = builtIn('rbac.authorization.k8s.io', 'v1', {
   kind: 'Role',
@@ -130,11 +119,9 @@ export const CLUSTER_ROLES: Kind<core.ClusterRole> = builtIn('rbac.authorization
   plural: 'clusterroles',
   namespaced: false,
 })
-const ROLE_REF = column('Role', 'string', '.roleRef.name')
 export const ROLE_BINDINGS: Kind<core.RoleBinding> = builtIn('rbac.authorization.k8s.io', 'v1', {
   kind: 'RoleBinding',
   plural: 'rolebindings',
-  columns: [ROLE_REF],
 })
 export const CLUSTER_ROLE_BINDINGS: Kind<core.ClusterRoleBinding> = builtIn(
   'rbac.authorization.k8s.io',
@@ -143,13 +130,11 @@ export const CLUSTER_ROLE_BINDINGS: Kind<core.ClusterRoleBinding> = builtIn(
     kind: 'ClusterRoleBinding',
     plural: 'clusterrolebindings',
     namespaced: false,
-    columns: [ROLE_REF],
   },
 )
 export const CONTROLLER_REVISIONS: Kind<core.ControllerRevision> = builtIn('apps', 'v1', {
   kind: 'ControllerRevision',
   plural: 'controllerrevisions',
-  columns: [column('Revision', 'integer', '.revision')],
 })
 
 export const VMS: Kind<Vm> = custom('kubevirt.io', 'v1', {

@@ -2,6 +2,8 @@
 export type StreamEndReason =
   /** Somebody else took the session over. */
   | 'displaced'
+  /** Its reader was too far behind, and what it reads does not wait. */
+  | 'behind'
   /** The process that serves it is shutting down. */
   | 'draining'
 

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { createPatch } from 'rfc6902'
 import { describe, expect, test } from 'vitest'
 import { applyJsonPatch, JsonPatchError } from '../../src/lib/json-patch.ts'
@@ -100,9 +100,7 @@ test('more than 10,000 steps, and copies that multiply, are too large', () => {
 })
 
 describe('for any two documents', () => {
-  const json = fc.dictionary(fc.string(), fc.jsonValue({ noUnicodeString: true } as object)) as fc.Arbitrary<
-    Record<string, unknown>
-  >
+  const json = fc.dictionary(fc.string(), fc.jsonValue())
   const clean = json
     .map((value) => JSON.parse(JSON.stringify(value)) as unknown)
     .filter((value) => !JSON.stringify(value).includes('__proto__'))

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
   compareQuantities,
@@ -71,32 +71,43 @@ test('quantities compare by value, whatever their unit', () => {
   expect(compareQuantities('900m', '1')).toBe(-1)
 })
 
+function outcomeOf(run: () => unknown): string {
+  try {
+    return typeof run()
+  } catch (error) {
+    return error instanceof Error ? error.name : 'no error'
+  }
+}
+
 describe('for any quantity', () => {
   const bytes = fc.bigInt({ min: 0n, max: 2n ** 63n })
 
   test('what is formatted reads as the same number of bytes', () => {
-    fc.assert(fc.property(bytes, (amount) => quantityToBytes(formatBytes(amount)) === amount))
+    fc.assert(
+      fc.property(bytes, (amount) => {
+        expect(quantityToBytes(formatBytes(amount))).toBe(amount)
+      }),
+    )
   })
 
   test('no larger unit would do', () => {
+    const isShortest = (text: string) =>
+      text === '0' || text.endsWith('Ei') || BigInt(text.replace(/\D+$/, '')) % 1024n !== 0n
     fc.assert(
       fc.property(bytes, (amount) => {
-        const [, digits = ''] = /^(\d+)/.exec(formatBytes(amount)) ?? []
-        return BigInt(digits) === 0n || BigInt(digits) % 1024n !== 0n || formatBytes(amount).endsWith('Ei')
+        expect(formatBytes(amount)).toSatisfy(isShortest)
       }),
     )
   })
 
   test('rounding up adds less than a whole one', () => {
-    const decimals = fc.tuple(
-      fc.bigInt({ min: 0n, max: 10n ** 15n }),
-      fc.bigInt({ min: 0n, max: 10n ** 9n - 1n }),
-    )
+    const whole = fc.bigInt({ min: 0n, max: 10n ** 15n })
+    const nano = fc.bigInt({ min: 0n, max: 10n ** 9n - 1n })
     fc.assert(
-      fc.property(decimals, ([whole, nano]) => {
-        const text = `${whole}.${String(nano).padStart(9, '0')}`
-        const up = quantityToBytes(text)
-        return quantityToNano(text) === whole * 10n ** 9n + nano && up - whole === (nano === 0n ? 0n : 1n)
+      fc.property(whole, nano, (units, billionths) => {
+        const text = `${units}.${String(billionths).padStart(9, '0')}`
+        expect(quantityToNano(text)).toBe(units * 10n ** 9n + billionths)
+        expect(quantityToBytes(text)).toBe(billionths === 0n ? units : units + 1n)
       }),
     )
   })
@@ -104,13 +115,7 @@ describe('for any quantity', () => {
   test('no text makes it fail otherwise than with a RangeError', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
-        if (isQuantity(text)) return typeof quantityToBytes(text) === 'bigint'
-        try {
-          quantityToBytes(text)
-          return false
-        } catch (error) {
-          return error instanceof RangeError
-        }
+        expect(outcomeOf(() => quantityToBytes(text))).toBe(isQuantity(text) ? 'bigint' : 'RangeError')
       }),
     )
   })

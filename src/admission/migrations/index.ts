@@ -1,0 +1,117 @@
+/** What is done to migrations. Contract: admission-others.md, sections 4 and 5; MUT-MIG-001 … 004. */
+import { isFinal, type Vmi, type Vmim } from '../../kinds/kubevirt.ts'
+import { findCondition } from '../../kinds/meta.ts'
+import { VMIMS, VMIS } from '../../kinds/table.ts'
+import { forbiddenValue, requiredValue, unsupportedValue } from '../../lib/causes.ts'
+import { badRequest, type Cause } from '../../lib/errors.ts'
+import { isSameJson } from '../../lib/json.ts'
+import { checkLabelValue } from '../../lib/names.ts'
+import type { ObjectReader } from '../../store/store.ts'
+import { kubeVirtAccount } from '../accounts.ts'
+import type { AdmissionRequest } from '../admission.ts'
+import type { KindAdmission, ReviewInput } from '../review-input.ts'
+
+const VMI_LABEL = 'kubevirt.io/vmi-name'
+const FINALIZER = 'kubevirt.io/migrationJobFinalize'
+
+/** What is known about the guest that is to be moved. */
+interface Facts {
+  vmi: Vmi | undefined
+  others: Vmim[]
+}
+
+async function gatherFacts({ namespace, object }: AdmissionRequest, reader: ObjectReader): Promise<Facts> {
+  const name = nameOf(object as Vmim)
+  if (!name || checkLabelValue(name).length > 0) return { vmi: undefined, others: [] }
+  const { items } = await reader.list(VMIMS, { namespace, labelSelector: `${VMI_LABEL}=${name}` })
+  return { vmi: await reader.get(VMIS, namespace, name), others: items }
+}
+
+function nameOf({ spec }: Vmim): string {
+  return spec?.vmiName ?? ''
+}
+
+/** A migration is found by its guest, and kept until it is cleaned up after. Contract: MUT-MIG-002, 003. */
+function labelMigration({ object }: ReviewInput<Vmim, Facts>): void {
+  const { metadata } = object
+  metadata.labels = { ...metadata.labels, [VMI_LABEL]: nameOf(object) }
+  metadata.finalizers = [...(metadata.finalizers ?? []), FINALIZER]
+}
+
+/** A migration says whose it is. Contract: MIG-001. */
+function* guestIsNamed({ object }: ReviewInput<Vmim, Facts>): Iterable<Cause> {
+  if (!nameOf(object)) yield requiredValue('spec.vmiName', 'name the VMI to be migrated')
+}
+
+/** Only the controller says what goes first. Contract: MIG-002. */
+function* priorityIsOurs({ object, request, config }: ReviewInput<Vmim, Facts>): Iterable<Cause> {
+  const isController = request.user.name === kubeVirtAccount('controller', config.installNamespace).name
+  if ('priority' in object.spec && object.spec.priority !== undefined && !isController) {
+    yield forbiddenValue(
+      'spec.migrationPriority',
+      'only the controller of KubeVirt sets a priority: leave it out',
+    )
+  }
+}
+
+/**
+ * The guest is there, runs, can be moved, and is not being moved. Throws 400. Contract: MIG-003 … 006.
+ */
+function guestCanMove({ object, facts, request }: ReviewInput<Vmim, Facts>): Iterable<Cause> {
+  const { vmi, others } = facts
+  const name = nameOf(object)
+  if (!vmi) throw badRequest(`there is no VMI "${name}" in the namespace "${request.namespace}"`)
+  const { phase, conditions } = vmi.status ?? {}
+  if (isFinal(phase)) throw badRequest(`the VMI "${name}" has ended (${phase}): it cannot be migrated`)
+  const migratable = findCondition(conditions, 'LiveMigratable')
+  const isDecentralized = 'sendTo' in object.spec !== 'receive' in object.spec
+  const isExcused = migratable?.reason === 'DisksNotLiveMigratable' && isDecentralized
+  if (migratable?.status === 'False' && !isExcused) {
+    throw badRequest(
+      `the VMI "${name}" cannot be migrated (${migratable.reason}): ${migratable.message ?? ''}`,
+    )
+  }
+  const running = others.find(({ status }) => status?.phase !== 'Succeeded' && status?.phase !== 'Failed')
+  if (running) {
+    throw badRequest(
+      `the VMI "${name}" is being migrated by "${running.metadata.name}": wait for it, or delete it`,
+    )
+  }
+  return []
+}
+
+/** Migration between clusters needs its gate. Contract: MIG-007. */
+function* decentralizedIsAllowed({ object, config }: ReviewInput<Vmim, Facts>): Iterable<Cause> {
+  const isAsked = 'sendTo' in object.spec || 'receive' in object.spec
+  if (isAsked && !config.isGateOn('DecentralizedLiveMigration')) {
+    yield unsupportedValue('', 'sendTo and receive need the feature gate DecentralizedLiveMigration')
+  }
+}
+
+export const createMigration: KindAdmission<Vmim, Facts> = {
+  gather: gatherFacts,
+  mutators: [labelMigration],
+  stages: [guestIsNamed, priorityIsOurs, guestCanMove, decentralizedIsAllowed],
+}
+
+/** What is asked of a migration stays. Contract: MIGU-001. */
+function* requestIsKept({ object, old }: ReviewInput<Vmim>): Iterable<Cause> {
+  if (old && !isSameJson(object.spec, old.spec)) {
+    yield unsupportedValue('', 'the spec of a migration cannot be changed: delete it and create another')
+  }
+}
+
+/** So does the label it is found by. Contract: MIGU-002, 003. */
+function* labelIsKept({ object, old }: ReviewInput<Vmim>): Iterable<Cause> {
+  const { phase } = object.status ?? {}
+  const before = old?.metadata.labels?.[VMI_LABEL]
+  if (phase === 'Succeeded' || phase === 'Failed' || before === undefined) return
+  if (object.metadata.labels?.[VMI_LABEL] !== before) {
+    yield unsupportedValue('', `the label ${VMI_LABEL} of a migration that is not over cannot be changed`)
+  }
+}
+
+export const updateMigration: KindAdmission<Vmim> = {
+  mutators: [],
+  stages: [requestIsKept, labelIsKept],
+}

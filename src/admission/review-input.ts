@@ -1,0 +1,32 @@
+import type { KubeObject } from '../kinds/meta.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Cause } from '../lib/errors.ts'
+import type { ObjectReader } from '../store/store.ts'
+import type { AdmissionRequest } from './admission.ts'
+import type { AdmissionConfig } from './config.ts'
+
+/** What a review has at hand. Rules do no I/O: whatever they need from elsewhere was gathered into `facts`. */
+export interface ReviewInput<T extends KubeObject = KubeObject, Facts = unknown> {
+  request: AdmissionRequest
+  /** The object, completed as far as it has come. */
+  object: T
+  old?: T
+  /** Whether one of KubeVirt's own service accounts is asking. */
+  isKubeVirt: boolean
+  config: AdmissionConfig
+  clock: Pick<Clock, 'now'>
+  newUid(): string
+  facts: Facts
+}
+
+/** What is done to the objects of a kind. */
+export interface KindAdmission<T extends KubeObject = KubeObject, Facts = unknown> {
+  /** Reads what the rules need; may throw 400 where that cannot be found. */
+  gather?(request: AdmissionRequest, reader: ObjectReader): Promise<Facts>
+  /** Completes `input.object` in place, in this order. */
+  mutators: readonly ((input: ReviewInput<T, Facts>) => void)[]
+  /** The causes of one stage are reported together; a later stage is not asked. */
+  stages: readonly ((input: ReviewInput<T, Facts>) => Iterable<Cause>)[]
+  /** Sentences for the client of an admitted object. */
+  warn?(input: ReviewInput<T, Facts>): Iterable<string>
+}

@@ -1,0 +1,131 @@
+import type { Vm } from '../../kinds/kubevirt.ts'
+import { invalidValue, requiredValue, unsupportedValue } from '../../lib/causes.ts'
+import type { Cause } from '../../lib/errors.ts'
+import { FieldPath } from '../../lib/field-path.ts'
+import { isSameJson } from '../../lib/json.ts'
+import type { ReviewInput } from '../review-input.ts'
+import { applyRules, SPEC_RULES } from '../spec/index.ts'
+import { bindingIsStillThere } from '../spec/interfaces.ts'
+import { isMemoryHotpluggable } from '../vmi/hotplug-defaults.ts'
+import { annotationsAreAllowed, labelsAreFree } from '../vmi/metadata.ts'
+import { completeSpec } from '../vmi/spec-defaults.ts'
+import { dataVolumeTemplatesAreSound } from './data-volume-templates.ts'
+
+const SPEC = new FieldPath('spec')
+const TEMPLATE = SPEC.child('template')
+const RUN_STRATEGIES = ['Halted', 'Manual', 'Always', 'RerunOnFailure', 'Once']
+
+/** The VM with the defaults its guest will get; they are judged and not stored. Contract: VM-DEF-001 … 010. */
+function withDefaults({ object, config }: ReviewInput<Vm>): Vm['spec'] {
+  const spec = structuredClone(object.spec)
+  completeSpec(spec.template.spec, config)
+  return spec
+}
+
+/** A VM has a template; nothing else is asked before. Contract: VM-SPEC-001. */
+export function* templateIsGiven({ object }: ReviewInput<Vm>): Iterable<Cause> {
+  if (object.metadata.deletionTimestamp || object.spec.template) return
+  yield requiredValue(TEMPLATE, 'a VM needs a template for its guest')
+}
+
+/** Bindings that are no longer there are not asked for; the paths lack the template. Contract: VM-011. */
+export function* newBindingIsStillThere(input: ReviewInput<Vm>): Iterable<Cause> {
+  if (input.object.metadata.deletionTimestamp) return
+  yield* bindingIsStillThere(withDefaults(input).template.spec, SPEC)
+}
+
+/** All that is asked of a VM's spec. Contract: admission-vm.md, section 5. */
+export function* vmSpecIsSound(input: ReviewInput<Vm>): Iterable<Cause> {
+  if (input.object.metadata.deletionTimestamp) return
+  const { config, isKubeVirt } = input
+  const spec = withDefaults(input)
+  const { metadata = {} } = spec.template
+  yield* labelsAreFree(metadata, TEMPLATE.child('metadata'), isKubeVirt)
+  yield* annotationsAreAllowed(metadata, TEMPLATE.child('metadata'), config)
+  yield* applyRules(SPEC_RULES, spec.template.spec, TEMPLATE.child('spec'), config)
+  yield* dataVolumeTemplatesAreSound(spec, SPEC)
+  yield* runStrategyIsOne(spec, config)
+  if (config.isLiveUpdate) yield* growthIsPossible(spec)
+}
+
+/** A VM says once, and in a known way, when it runs. Contract: VM-RUN-001 … 004. */
+export function* runStrategyIsOne(
+  { running, runStrategy }: Vm['spec'],
+  config: { isGateOn(gate: string): boolean },
+): Iterable<Cause> {
+  const field = SPEC.child('running')
+  if (running !== undefined && runStrategy !== undefined) {
+    yield invalidValue(field, 'running and runStrategy exclude each other: leave out running')
+  }
+  if (running === undefined && runStrategy === undefined) {
+    yield invalidValue(field, `say when the VM runs: set runStrategy to one of ${RUN_STRATEGIES.join(', ')}`)
+  }
+  if (runStrategy === undefined) return
+  if (runStrategy === 'WaitAsReceiver') {
+    if (!config.isGateOn('DecentralizedLiveMigration')) {
+      yield invalidValue(
+        SPEC.child('runStrategy'),
+        'WaitAsReceiver needs the feature gate DecentralizedLiveMigration',
+      )
+    }
+  } else if (!RUN_STRATEGIES.includes(runStrategy)) {
+    yield invalidValue(SPEC.child('runStrategy'), `"${runStrategy}" is none of ${RUN_STRATEGIES.join(', ')}`)
+  }
+}
+
+/** What a guest may grow to can be reached. Contract: VM-LIVE-001, 002. */
+function* growthIsPossible({ template }: Vm['spec']): Iterable<Cause> {
+  const { cpu, memory } = template.spec.domain
+  const at = TEMPLATE.child('spec', 'domain')
+  const { sockets = 0, maxSockets = 0 } = cpu ?? {}
+  if (maxSockets !== 0 && sockets > maxSockets) {
+    yield invalidValue(
+      at.child('cpu', 'sockets'),
+      `${sockets} sockets are more than maxSockets, ${maxSockets}`,
+    )
+  }
+  if (memory?.maxGuest !== undefined && !isMemoryHotpluggable(template.spec, memory.maxGuest)) {
+    yield invalidValue(
+      at.child('memory', 'guest'),
+      'memory can be added to an amd64 guest of 1Gi and more in steps of 2Mi, without realtime, NUMA passthrough or launch security: mend that, or leave out maxGuest',
+    )
+  }
+}
+
+/** Volumes of a VM's own DataVolumes lie in its namespace. Contract: VM-ST-002. */
+export function* dataVolumesAreInNamespace({ object, old, request }: ReviewInput<Vm>): Iterable<Cause> {
+  const templates = object.spec.dataVolumeTemplates ?? []
+  if (object.metadata.deletionTimestamp || (old && isSameJson(templates, old.spec.dataVolumeTemplates ?? [])))
+    return
+  const expected = object.metadata.namespace || request.namespace
+  for (const [position, { metadata }] of templates.entries()) {
+    if (!metadata?.namespace || metadata.namespace === expected) continue
+    yield invalidValue(
+      SPEC.child('dataVolumeTemplates').index(position),
+      `must be in the namespace of the VM, ${expected}`,
+    )
+  }
+}
+
+/** While a snapshot is taken, volumes and the running state stay. Contract: VM-ST-004, 005. */
+export function* snapshotIsUndisturbed({ object, old }: ReviewInput<Vm>): Iterable<Cause> {
+  if (!old || object.metadata.deletionTimestamp || !object.status?.snapshotInProgress) return
+  const busy = `while the snapshot ${object.status.snapshotInProgress} is taken`
+  if (!isSameJson(object.spec.template.spec.volumes ?? [], old.spec.template?.spec.volumes ?? [])) {
+    yield unsupportedValue(SPEC, `volumes cannot be changed ${busy}`)
+  } else if (!isSameRunningState(object.spec, old.spec)) {
+    yield unsupportedValue(SPEC, `the running state cannot be changed ${busy}`)
+  }
+}
+
+function isSameRunningState(now: Vm['spec'], before: Vm['spec']): boolean {
+  if (now.running !== undefined && before.running !== undefined) return now.running === before.running
+  if (now.runStrategy !== undefined && before.runStrategy !== undefined)
+    return now.runStrategy === before.runStrategy
+  return false
+}
+
+/** What an admitted VM is told. Contract: VM-OK-001. */
+export function* warnOfRunning({ object }: ReviewInput<Vm>): Iterable<string> {
+  if (object.spec.running !== undefined) yield 'spec.running is deprecated: use spec.runStrategy'
+}

@@ -1,0 +1,71 @@
+import type { VmiSpec } from '../../kinds/kubevirt.ts'
+import { invalidValue, unsupportedValue } from '../../lib/causes.ts'
+import type { Cause } from '../../lib/errors.ts'
+import { FieldPath } from '../../lib/field-path.ts'
+import { devicesOf } from '../spec/rule.ts'
+
+const DEVICES = new FieldPath('spec.domain.devices')
+const ARM_BUSES = ['', 'virtio', 'scsi']
+
+const VIDEO: Record<string, readonly string[]> = {
+  amd64: ['vga', 'cirrus', 'virtio', 'ramfb', 'bochs'],
+  s390x: ['virtio'],
+  arm64: ['virtio', 'ramfb'],
+}
+
+/** The architecture is one of the known ones, and the devices are to be had on it. Contract: VMI-ARCH-001 … 013. */
+export function* architectureIsKnown(spec: VmiSpec): Iterable<Cause> {
+  switch (spec.architecture) {
+    case 'amd64':
+      yield* watchdogIs(spec, 'i6300esb', 'diag288')
+      break
+    case 's390x':
+      yield* watchdogIs(spec, 'diag288', 'i6300esb')
+      break
+    case 'arm64':
+      yield* armCanDo(spec)
+      break
+    default:
+      yield invalidValue('spec.architecture', `"${spec.architecture ?? ''}" is none of amd64, arm64, s390x`)
+      return
+  }
+  const { video } = devicesOf(spec)
+  const types = VIDEO[spec.architecture] ?? []
+  if (video && !types.includes(video.type ?? '')) {
+    yield unsupportedValue(
+      DEVICES.child('video', 'type'),
+      `"${video.type ?? ''}" is none of ${types.join(', ')}`,
+    )
+  }
+}
+
+function* watchdogIs(
+  spec: VmiSpec,
+  model: 'i6300esb' | 'diag288',
+  other: 'i6300esb' | 'diag288',
+): Iterable<Cause> {
+  const { watchdog } = devicesOf(spec)
+  if (watchdog && !(watchdog[model] && !watchdog[other])) {
+    yield unsupportedValue(DEVICES.child('watchdog'), `on ${spec.architecture} the watchdog is ${model}`)
+  }
+}
+
+function* armCanDo(spec: VmiSpec): Iterable<Cause> {
+  const { firmware, cpu } = spec.domain
+  const { disks = [], watchdog, sound } = devicesOf(spec)
+  if (firmware?.bootloader?.bios)
+    yield unsupportedValue('spec.domain.firmware.bootloader.bios', 'arm64 boots by EFI only')
+  if (cpu?.model && cpu.model !== 'host-passthrough')
+    yield unsupportedValue('spec.domain.cpu.model', 'arm64 has host-passthrough only')
+  for (const [position, disk] of disks.entries()) {
+    for (const target of ['disk', 'cdrom', 'lun'] as const) {
+      if (ARM_BUSES.includes(disk[target]?.bus ?? '')) continue
+      yield unsupportedValue(
+        DEVICES.child('disks').index(position).child(target, 'bus'),
+        'arm64 has virtio and scsi only',
+      )
+    }
+  }
+  if (watchdog) yield unsupportedValue(DEVICES.child('watchdog'), 'arm64 has no watchdog')
+  if (sound) yield unsupportedValue(DEVICES.child('sound'), 'arm64 has no sound')
+}

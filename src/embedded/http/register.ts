@@ -1,0 +1,90 @@
+import type { FastifyInstance } from 'fastify'
+import { registerDiscovery } from '../discovery/routes.ts'
+import { buildResources } from '../discovery/resources.ts'
+import { registerOpenApi } from '../openapi/routes.ts'
+import { buildPrinter } from '../tables/table.ts'
+import { pathAccess } from './access.ts'
+import type { Presenter } from './answer.ts'
+import { takeBodiesAsBytes } from './bodies.ts'
+import { buildDocument, sendDocument } from './document.ts'
+import { attributesOf, endpointsOf, isWatch, type Endpoint, type Verb } from './endpoints.ts'
+import { registerHealth } from './health.ts'
+import * as objects from './objects.ts'
+import type { KubernetesApiParts } from './parts.ts'
+import { registerReviews } from './reviews.ts'
+import { watchObjects, type WatchParts } from './watch.ts'
+
+export type { KubernetesApiParts, VersionInfo } from './parts.ts'
+export type { HealthCheck } from './health.ts'
+
+/**
+ * Registers the routes of embedded mode's Kubernetes API: objects, reviews, discovery, OpenAPI, health, version.
+ *
+ * Each says in `config.access` what is asked for; whoever built `app` authenticates and authorizes by it.
+ */
+export function registerKubernetesApi(app: FastifyInstance, parts: KubernetesApiParts): void {
+  const { kinds, reviews, extraGroups } = parts
+  const closing = new AbortController()
+  app.addHook('preClose', async () => closing.abort())
+  registerHealth(app, parts.checks)
+  registerDiscovery(app, buildResources(kinds, reviews, extraGroups))
+  registerOpenApi(app, parts)
+  registerInformation(app, parts)
+  app.register(async (scope) => {
+    takeBodiesAsBytes(scope)
+    registerReviews(scope, parts)
+    for (const kind of kinds) {
+      const presenter = { kind, printer: buildPrinter(kind), now: () => parts.clock.now() }
+      for (const endpoint of endpointsOf(kind)) {
+        addEndpoint(scope, endpoint, presenter, { ...parts, closing: closing.signal })
+      }
+    }
+  })
+}
+
+type Handler = (exchange: objects.Exchange) => Promise<unknown>
+
+const HANDLERS: Record<Verb, Handler> = {
+  create: objects.createObject,
+  delete: objects.deleteObject,
+  deletecollection: objects.deleteObjects,
+  get: objects.getObject,
+  list: objects.listObjects,
+  patch: objects.patchObject,
+  update: objects.updateObject,
+}
+
+function addEndpoint(
+  scope: FastifyInstance,
+  endpoint: Endpoint,
+  presenter: Presenter,
+  parts: KubernetesApiParts & WatchParts,
+): void {
+  const { method, url, verb } = endpoint
+  const handle = HANDLERS[verb]
+  const { api } = parts
+  scope.route({
+    method,
+    url,
+    config: { access: (request) => attributesOf(endpoint, request) },
+    handler: async (request, reply) => {
+      const exchange = { request, reply, endpoint, api, presenter }
+      return verb === 'list' && isWatch(request) ? watchObjects(exchange, parts) : handle(exchange)
+    },
+  })
+}
+
+/** `/version`, and `/` with all paths that are no objects. */
+function registerInformation(app: FastifyInstance, { version }: KubernetesApiParts): void {
+  const document = buildDocument(version)
+  app.get('/version', { config: { access: 'open' } }, async (request, reply) =>
+    sendDocument(request, reply, document),
+  )
+  const paths = new Set<string>()
+  app.addHook('onRoute', ({ url }) => {
+    if (!url.includes(':') && !url.includes('*') && url !== '/') paths.add(url)
+  })
+  app.get('/', { config: { access: pathAccess('/') } }, async (request, reply) =>
+    sendDocument(request, reply, buildDocument({ paths: [...paths].sort() })),
+  )
+}

@@ -1,0 +1,24 @@
+import { parse, stringify, YAMLError } from 'yaml'
+import { badRequest } from '../../lib/errors.ts'
+
+/** References to earlier nodes that a document may hold: more is an attempt to blow it up. */
+const ALIAS_LIMIT = 100
+
+/** The value of a YAML document. Throws 400 where it cannot be read, or is more than one. */
+export function parseYaml(text: string): unknown {
+  try {
+    return parse(text, { version: '1.1', maxAliasCount: ALIAS_LIMIT, logLevel: 'error' })
+  } catch (error) {
+    if (error instanceof YAMLError || error instanceof ReferenceError) {
+      throw badRequest(`the body is not valid YAML: ${error.message}`)
+    }
+    // The parser goes down one call a level.
+    if (error instanceof RangeError) throw badRequest('the body is nested too deeply')
+    throw error
+  }
+}
+
+/** A JSON value as YAML. */
+export function formatYaml(value: unknown): string {
+  return stringify(value, { version: '1.1' })
+}
