@@ -1,10 +1,14 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { openKubeClient, type KubeClient } from '../../src/kube/client.ts'
 import { loadKubeconfig } from '../../src/kube/config.ts'
+import { importGuest } from '../../src/guest/guest-image.ts'
+import { openDataDir } from '../../src/roles/data-dir.ts'
+import { openImageStore } from '../../src/worker/images/store.ts'
+import { guestAssets } from './guest.ts'
 
 const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
 
@@ -24,10 +28,13 @@ export interface TestServer {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** A data directory that QEMU's own user can reach. */
-export async function makeDataDir(): Promise<string> {
+/** A data directory that QEMU's own user can reach, with the image of the small guest in its store. */
+async function makeDataDir(): Promise<string> {
   const data = await mkdtemp('/tmp/virtgate-e2e-')
-  spawnSync('chmod', ['755', data])
+  await chmod(data, 0o755)
+  const { images } = await openDataDir(data)
+  await using store = await openImageStore({ dir: images, log: { info() {}, warn() {} } })
+  await importGuest(store, await guestAssets())
   return data
 }
 
