@@ -11,6 +11,8 @@ export interface DataDir {
   kubeconfig: string
   /** Guests' disks, state and the image cache: reachable by QEMU's own user. */
   guests: string
+  /** The store of container images, shared by all workers. */
+  images: string
   /** Sockets; emptied by a reboot. Short, because socket paths end at 107 bytes. */
   run: string
 }
@@ -26,12 +28,14 @@ export async function openDataDir(path: string, env: NodeJS.ProcessEnv = process
   // Not private as a whole when root: QEMU's own user has to pass through. What is secret below it is 0600.
   await mkdir(path, { recursive: true, mode: isRoot() ? 0o755 : 0o700 })
   const root = await realpath(path)
+  const guests = await openGuestsDir(root)
   return {
     root,
     database: join(root, 'virtgate.db'),
     pki: join(root, 'pki'),
     kubeconfig: join(root, 'kubeconfig'),
-    guests: await openGuestsDir(root),
+    guests,
+    images: join(guests, 'images'),
     run: await openRunDir(root, env),
   }
 }

@@ -1,4 +1,21 @@
 import { readFileSync } from 'node:fs'
+import type { VersionInfo } from '../embedded/http/parts.ts'
+
+/** The version of KubeVirt whose API is served. */
+export const KUBEVIRT_VERSION = 'v1.9.0'
+
+/** What embedded mode's Kubernetes API says of itself: clients choose their behaviour by the minor version. */
+export const KUBERNETES_VERSION: VersionInfo = {
+  major: '1',
+  minor: '34',
+  gitVersion: `v1.34.0+virtgate-${readVersion()}`,
+  gitCommit: '',
+  gitTreeState: '',
+  buildDate: '',
+  goVersion: '',
+  compiler: '',
+  platform: `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`,
+}
 
 /** The version in package.json, such as `0.1.0`. */
 export function readVersion(): string {

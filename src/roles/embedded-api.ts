@@ -1,0 +1,127 @@
+import { randomInt, randomUUID } from 'node:crypto'
+import type { Admission } from '../admission/admission.ts'
+import { buildAdmission } from '../admission/build.ts'
+import { kubeVirtAccount } from '../admission/accounts.ts'
+import type { Authorizer } from '../auth/access.ts'
+import { bootstrapObjects, ensureBootstrap } from '../auth/bootstrap/bootstrap.ts'
+import { serverUser } from '../auth/names.ts'
+import { buildRbacAdmission, type RbacAdmission } from '../auth/rbac/admission.ts'
+import { startRoleAggregation } from '../auth/rbac/aggregation.ts'
+import { buildRbacAuthorizer } from '../auth/rbac/authorizer.ts'
+import { openRbacCache } from '../auth/rbac/cache.ts'
+import { lateRbacSource, type RbacSource } from '../auth/rbac/source.ts'
+import { readAdmissionConfig } from '../embedded/admission-config.ts'
+import type { ObjectApi, ShapeChecker } from '../embedded/api.ts'
+import { startEventExpiry } from '../embedded/event-expiry.ts'
+import { startGarbageCollector } from '../embedded/garbage-collector.ts'
+import { createSystemNamespaces, startNamespaceController } from '../embedded/namespaces.ts'
+import { buildRegistry } from '../embedded/registry.ts'
+import type { Draft } from '../kinds/meta.ts'
+import type { KubeVirt } from '../kinds/kubevirt.ts'
+import { KINDS, KUBEVIRTS } from '../kinds/table.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import { openInformer } from '../store/informer.ts'
+import { openObjectDatabase } from '../store/sqlite/open.ts'
+import type { Store } from '../store/store.ts'
+
+/** What the embedded API is opened with. */
+export interface EmbeddedApiOptions {
+  /** Path of the database. */
+  file: string
+  durability: 'full' | 'normal'
+  shapes: ShapeChecker
+  /** The host's architecture as Kubernetes spells it: `amd64` or `arm64`. */
+  architecture: string
+  clock: Clock
+  log: Log
+}
+
+/** The objects of an embedded installation, with all that keeps them in order. */
+export interface EmbeddedApi extends AsyncDisposable {
+  api: ObjectApi
+  rbac: RbacSource
+  authorizer: Authorizer
+  /** The store as our API server and our controllers see it: with their own accounts. */
+  asApiServer: Store
+  asController: Store
+  asSystem: Store
+}
+
+/** The one KubeVirt object of an embedded installation. */
+const KUBEVIRT: Draft<KubeVirt> = {
+  apiVersion: 'kubevirt.io/v1',
+  kind: 'KubeVirt',
+  metadata: { name: 'kubevirt', namespace: 'kubevirt' },
+  spec: { configuration: {} },
+}
+
+/** Opens the database, fills it where it is empty, and starts what tends it. */
+export async function openEmbeddedApi(options: EmbeddedApiOptions): Promise<EmbeddedApi> {
+  await using stack = new AsyncDisposableStack()
+  const { clock, log } = options
+  const database = stack.use(openObjectDatabase({ ...options, clock }))
+  const rbac = lateRbacSource()
+  const authorizer = buildRbacAuthorizer(rbac)
+  const api: ObjectApi = stack.use(
+    buildRegistry({
+      database,
+      kinds: KINDS,
+      shapes: options.shapes,
+      clock,
+      newUid: randomUUID,
+      random: (below) => randomInt(below),
+      admission: withRbac(
+        buildAdmission({
+          config: () => readAdmissionConfig(database, options.architecture),
+          // Admission asks the registry it is part of, which exists by the time anything is reviewed.
+          reader: { get: (...args) => asSystem.get(...args), list: (...args) => asSystem.list(...args) },
+          clock,
+          newUid: randomUUID,
+        }),
+        buildRbacAdmission(rbac, authorizer),
+      ),
+    }),
+  )
+  const asSystem = api.as(serverUser())
+  await createSystemNamespaces(asSystem)
+  await ensureBootstrap(asSystem, bootstrapObjects())
+  await ensureKubeVirt(asSystem)
+
+  const stop = new AbortController()
+  stack.defer(() => stop.abort())
+  const cacheParts = { store: asSystem, openInformer, clock, log, signal: stop.signal }
+  rbac.set(await openRbacCache(cacheParts))
+  stack.use(await startRoleAggregation(cacheParts))
+
+  const background = { api, database, kinds: KINDS, clock, log }
+  stack.use(startNamespaceController(background))
+  stack.use(startGarbageCollector(background))
+  stack.use(startEventExpiry(background))
+  const open = stack.move()
+  return {
+    api,
+    rbac,
+    authorizer,
+    asApiServer: api.as(kubeVirtAccount('apiserver')),
+    asController: api.as(kubeVirtAccount('controller')),
+    asSystem,
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
+  }
+}
+
+/** Judges by the rules of the kind, then by who may grant what. */
+function withRbac(rules: Admission, mayGrant: RbacAdmission): Admission {
+  return {
+    async review(request) {
+      const verdict = await rules.review(request)
+      await mayGrant(request.user, request.kind, verdict.object, request.old)
+      return verdict
+    },
+  }
+}
+
+async function ensureKubeVirt(store: Store): Promise<void> {
+  const { namespace = '', name = '' } = KUBEVIRT.metadata
+  if (!(await store.get(KUBEVIRTS, namespace, name))) await store.create(KUBEVIRTS, KUBEVIRT)
+}

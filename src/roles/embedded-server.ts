@@ -1,0 +1,84 @@
+import { randomInt } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import type { CertificateStore } from '../../certs/store.ts'
+import { unionAuthenticator } from '../auth/authenticate.ts'
+import { buildCertificateAuthenticator } from '../auth/client-certificate.ts'
+import { impersonate } from '../auth/impersonate.ts'
+import { buildReviews } from '../auth/reviews/index.ts'
+import { buildTokenRequest } from '../auth/reviews/token-request.ts'
+import { buildServiceAccountTokens, buildTokenAuthenticator } from '../auth/service-account-tokens.ts'
+import { registerKubernetesApi } from '../embedded/http/register.ts'
+import type { SchemaSource } from '../embedded/openapi/schemas.ts'
+import { listSubresources } from '../http/discovery.ts'
+import { registerGroupEndpoints } from '../http/group-routes.ts'
+import { buildServer } from '../http/server.ts'
+import { reloadTls, type Tls } from '../http/tls.ts'
+import { KINDS } from '../kinds/table.ts'
+import { systemClock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import type { Nodes } from '../rpc/actions.ts'
+import type { EventRecorder } from '../store/events.ts'
+import { subresources } from '../subresources/index.ts'
+import type { EmbeddedApi } from './embedded-api.ts'
+import { KUBERNETES_VERSION, KUBEVIRT_VERSION, readVersion } from './version.ts'
+
+/** What the server of embedded mode is put together from. */
+export interface EmbeddedServerParts {
+  embedded: EmbeddedApi
+  nodes: Nodes
+  events: EventRecorder
+  certificates: CertificateStore
+  schemas: SchemaSource
+  log: Log
+}
+
+/** One server for the Kubernetes API and the subresources, not listening yet. It takes up renewed certificates. */
+export function buildEmbeddedServer(parts: EmbeddedServerParts): FastifyInstance {
+  const { embedded, nodes, events, certificates, log } = parts
+  const { api, authorizer, rbac, asApiServer, asSystem } = embedded
+  const { serviceAccountKey } = certificates.current()
+  const tokens = buildServiceAccountTokens({
+    privateKey: serviceAccountKey,
+    accounts: asSystem,
+    clock: systemClock,
+  })
+  const app = buildServer({
+    tls: tlsOf(certificates),
+    parts: { store: asApiServer, nodes, events },
+    authenticator: unionAuthenticator([
+      buildCertificateAuthenticator(() => certificates.current().ca),
+      buildTokenAuthenticator(tokens),
+    ]),
+    impersonate: (user, rawHeaders, signal) => impersonate(user, rawHeaders, authorizer, signal),
+    authorizer,
+    subresources,
+    log,
+  })
+  registerKubernetesApi(app, {
+    api,
+    kinds: KINDS,
+    reviews: buildReviews({ authorizer, source: rbac, tokens }),
+    requestToken: buildTokenRequest(tokens, asSystem),
+    version: KUBERNETES_VERSION,
+    checks: [],
+    extraGroups: listSubresources(subresources),
+    schemas: parts.schemas,
+    clock: systemClock,
+    random: (below) => randomInt(below),
+    onFailure: (error) => log.warn({ err: error }, 'a watch broke'),
+  })
+  registerGroupEndpoints(app, {
+    store: asSystem,
+    version: { ...KUBERNETES_VERSION, gitVersion: `${KUBEVIRT_VERSION}+virtgate-${readVersion()}` },
+    apiServerVersion: async () => KUBERNETES_VERSION,
+    log,
+  })
+  const stopReloading = certificates.onChange(() => reloadTls(app, tlsOf(certificates)))
+  app.addHook('onClose', async () => stopReloading())
+  return app
+}
+
+function tlsOf(certificates: CertificateStore): Tls {
+  const { serving, ca } = certificates.current()
+  return { ...serving, ca }
+}

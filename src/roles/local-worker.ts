@@ -1,0 +1,73 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import type { Actions } from '../rpc/actions.ts'
+import { probeKvm, probeQemu } from '../qemu/probe.ts'
+import { openImageStore } from '../worker/images/store.ts'
+import { openWorker } from '../worker/worker.ts'
+import { readVersion } from './version.ts'
+
+/** What a node on this machine is to be. */
+export interface LocalWorkerOptions {
+  nodeName: string
+  /** State, logs and disks of its guests. */
+  stateDir: string
+  /** Sockets; short. */
+  runDir: string
+  /** The store of container images; workers of one machine share it. */
+  imagesDir: string
+  /** Where `hostDisk` volumes may stand; none where empty. */
+  hostDiskPrefixes: readonly string[]
+  clock: Clock
+  log: Log
+  /** Told what is being done, for people. */
+  onProgress?: ((text: string) => void) | undefined
+  signal: AbortSignal
+}
+
+/** A node of this machine. Closing it leaves its guests running. */
+export interface LocalWorker extends AsyncDisposable {
+  actions: Actions
+}
+
+/** Finds out what this machine can do and opens a worker on it. */
+export async function openLocalWorker(options: LocalWorkerOptions): Promise<LocalWorker> {
+  const { nodeName, stateDir, runDir, hostDiskPrefixes, clock, log } = options
+  await using stack = new AsyncDisposableStack()
+  await mkdir(stateDir, { recursive: true })
+  const { qemu, acceleration } = await probe(options)
+  const images = stack.use(await openImageStore({ dir: options.imagesDir, log }))
+  const actions = stack.use(
+    await openWorker({
+      nodeName,
+      version: readVersion(),
+      stateDir,
+      runDir,
+      images,
+      qemu,
+      acceleration,
+      hostDiskPrefixes,
+      clock,
+      log,
+    }),
+  )
+  const open = stack.move()
+  return { actions, [Symbol.asyncDispose]: () => open.disposeAsync() }
+}
+
+/** KVM where a guest really runs with it, else emulation; and what the QEMU binary can do with that. */
+async function probe({ stateDir, signal, onProgress }: LocalWorkerOptions) {
+  const emulated = await probeQemu({ cacheFile: join(stateDir, 'qemu-probe-tcg.json'), signal })
+  const { binary, version } = emulated
+  const kvm = await probeKvm({ binary, signal })
+  const name = `QEMU ${version.major}.${version.minor}`
+  if (!kvm.works) {
+    onProgress?.(`${name} without KVM: guests are emulated, which is slow (${kvm.note})`)
+    return { qemu: emulated, acceleration: { accelerator: 'tcg' as const, note: kvm.note } }
+  }
+  onProgress?.(`${name} with KVM`)
+  const cacheFile = join(stateDir, 'qemu-probe-kvm.json')
+  const qemu = await probeQemu({ binary, accelerator: 'kvm', cacheFile, signal })
+  return { qemu, acceleration: { accelerator: 'kvm' as const, note: '' } }
+}
