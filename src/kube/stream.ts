@@ -42,6 +42,8 @@ export async function dialStream(
   })
   await opened(socket, config.server, signal)
   const duplex = createWebSocketStream(socket)
+  // Left to itself it stays half open, for writes that can no longer go anywhere.
+  duplex.once('end', () => duplex.destroy())
   const abort = () => duplex.destroy()
   signal?.addEventListener('abort', abort, { once: true })
   socket.once('close', () => signal?.removeEventListener('abort', abort))

@@ -11,6 +11,15 @@ export interface DiskFile {
   readOnly: boolean
   /** The base that a qcow2 overlay of ours stands on; opened read-only with this format. */
   backing?: { file: string; format: 'raw' | 'qcow2' }
+  /** Whether `file` is a block device of the host. */
+  blockDevice?: boolean
+  /**
+   * Whether the file and its base can be opened past the page cache: `supportsDirectIo` tells. Decides the cache
+   * mode where the spec does not; unknown is taken for no.
+   */
+  directIo?: boolean
+  /** Sizes of the blocks it is made of, in bytes. Needed where the spec has `blockSize.matchVolume`. */
+  blockSize?: { logical: number; physical: number }
 }
 
 /** Where the parts of one guest's QEMU stand. All absolute; socket paths stay below 108 bytes. */
@@ -39,4 +48,8 @@ export interface MachinePlan {
   slots: Record<string, string>
   /** What the binary can do, from the probe. */
   qemuVersion: { major: number; minor: number }
+  /** CPU features a guest can have here, from the probe. Decides over features that are `optional` or `forbid`. */
+  cpuFeatures?: readonly string[]
+  /** Devices the binary knows, from the probe. Where absent, QEMU itself refuses what it does not know. */
+  deviceTypes?: readonly string[]
 }

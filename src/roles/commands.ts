@@ -1,5 +1,8 @@
 /** The commands that run a part of virtgate: `up` and the roles of a cluster. */
 import { Option, type Command } from 'commander'
+import { openApiServerRole } from './apiserver.ts'
+import type { ClusterOptions } from './cluster.ts'
+import { openControllerRole } from './controller.ts'
 import { defaultDataDir } from './data-dir.ts'
 import { openEmbedded } from './embedded.ts'
 import { LOG_LEVELS, openLog, type LogLevel } from './log.ts'
@@ -10,6 +13,8 @@ export function addRoles(program: Command, signal: AbortSignal): void {
   program.commandsGroup('Everything in one process, no Kubernetes needed:')
   addUp(program, signal)
   program.commandsGroup('Parts of an installation:')
+  addApiServer(program, signal)
+  addController(program, signal)
   addWorker(program, signal)
 }
 
@@ -83,6 +88,101 @@ async function runUp(options: UpOptions, signal: AbortSignal): Promise<void> {
   const again = new AbortController()
   process.once('SIGINT', () => again.abort(new Error('not waited for')))
   await server.stopGuests(again.signal)
+}
+
+/** Options that `apiserver` and `controller` share. */
+interface ClusterCommandOptions extends ClusterOptions {
+  node: string[]
+  nodes?: string
+  workerCa: string
+  logLevel: LogLevel
+}
+
+/** Which workers there are. `kubeconfig` and `context` are options of the whole program. */
+function addNodeOptions(command: Command): Command {
+  return command
+    .option('--node <name=address:port>', 'a node and where its worker listens; may be repeated', collect, [])
+    .option('--nodes <file>', 'instead: YAML list of {name, address: "ADDRESS:PORT"}, read again on change')
+    .requiredOption('--worker-ca <file>', 'authority of the certificates of workers, PEM')
+}
+
+interface ApiServerCommandOptions extends ClusterCommandOptions {
+  listen: string
+  tlsCert: string
+  tlsKey: string
+  clientCa?: string
+  workerCert: string
+  workerKey: string
+  drain: number
+}
+
+function addApiServer(program: Command, signal: AbortSignal): void {
+  const command = program
+    .command('apiserver')
+    .description(
+      'serve the subresource API (start, stop, console, …) for VMs that a Kubernetes API holds; that API is found by ' +
+        "--kubeconfig, KUBECONFIG or a pod's own credentials, and says who callers are and what they may do",
+    )
+    .option('--listen <address:port>', 'where to serve', '0.0.0.0:8443')
+    .requiredOption('--tls-cert <file>', 'certificate shown to clients, PEM')
+    .requiredOption('--tls-key <file>', 'its key, PEM')
+    .option(
+      '--client-ca <file>',
+      'authority whose client certificates are believed, PEM; else tokens alone are',
+    )
+    .requiredOption('--worker-cert <file>', 'certificate shown to workers, PEM')
+    .requiredOption('--worker-key <file>', 'its key, PEM')
+  addNodeOptions(command)
+    .option('--drain <seconds>', 'how long open consoles may go on when the server ends', count, 0)
+    .addOption(logLevel())
+    .action((_options: object, self: Command) => runApiServer(self.optsWithGlobals(), signal))
+}
+
+async function runApiServer(options: ApiServerCommandOptions, signal: AbortSignal): Promise<void> {
+  await using server = await openApiServerRole({
+    ...options,
+    servingCert: options.tlsCert,
+    servingKey: options.tlsKey,
+    tls: { cert: options.workerCert, key: options.workerKey, ca: options.workerCa },
+    drainSeconds: options.drain,
+    log: openLog(options.logLevel),
+    signal,
+  })
+  process.stdout.write(`serving the subresource API at ${server.url}\n`)
+  await aborted(signal)
+}
+
+interface ControllerCommandOptions extends ClusterCommandOptions {
+  tlsCert: string
+  tlsKey: string
+  ownNodes?: boolean
+}
+
+function addController(program: Command, signal: AbortSignal): void {
+  const command = program
+    .command('controller')
+    .description(
+      'make workers run the VMs that a Kubernetes API holds; that API is found by --kubeconfig, KUBECONFIG or a ' +
+        "pod's own credentials. One such process at a time",
+    )
+    .requiredOption('--tls-cert <file>', 'certificate shown to workers, PEM')
+    .requiredOption('--tls-key <file>', 'its key, PEM')
+  addNodeOptions(command)
+    .option('--own-nodes', 'create Node objects and keep them, where no kubelet does')
+    .addOption(logLevel())
+    .action((_options: object, self: Command) => runController(self.optsWithGlobals(), signal))
+}
+
+async function runController(options: ControllerCommandOptions, signal: AbortSignal): Promise<void> {
+  await using controller = await openControllerRole({
+    ...options,
+    tls: { cert: options.tlsCert, key: options.tlsKey, ca: options.workerCa },
+    ownNodes: options.ownNodes ?? false,
+    log: openLog(options.logLevel),
+    signal,
+  })
+  process.stdout.write(`reconciling the VMs of ${controller.server}\n`)
+  await aborted(signal)
 }
 
 interface WorkerCommandOptions extends Omit<WorkerRoleOptions, 'log' | 'signal'> {

@@ -20,7 +20,7 @@ import type { Nodes } from '../rpc/actions.ts'
 import type { EventRecorder } from '../store/events.ts'
 import { subresources } from '../subresources/index.ts'
 import type { EmbeddedApi } from './embedded-api.ts'
-import { KUBERNETES_VERSION, KUBEVIRT_VERSION, readVersion } from './version.ts'
+import { groupVersion, KUBERNETES_VERSION } from './version.ts'
 
 /** What the server of embedded mode is put together from. */
 export interface EmbeddedServerParts {
@@ -69,7 +69,7 @@ export function buildEmbeddedServer(parts: EmbeddedServerParts): FastifyInstance
   })
   registerGroupEndpoints(app, {
     store: asSystem,
-    version: { ...KUBERNETES_VERSION, gitVersion: `${KUBEVIRT_VERSION}+virtgate-${readVersion()}` },
+    version: groupVersion(),
     apiServerVersion: async () => KUBERNETES_VERSION,
     log,
   })

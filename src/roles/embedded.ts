@@ -3,9 +3,7 @@ import { hostname } from 'node:os'
 import { openCertificateStore, type CertificateStore } from '../../certs/store.ts'
 import { writeKubeconfig } from '../../certs/kubeconfig.ts'
 import { startControllers } from '../controllers/index.ts'
-import { loadSchemas } from '../embedded/schemas/load.ts'
-import { buildShapeChecker } from '../embedded/schemas/shapes.ts'
-import { KINDS } from '../kinds/table.ts'
+import { openSchemas } from '../embedded/schemas/open.ts'
 import { systemClock, timestamp } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { openEventRecorder } from '../store/event-recorder.ts'
@@ -61,12 +59,12 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
   stack.use(await holdDataDir(dirs.root, holder))
   const names = await readNodeNames(dirs.root, Math.max(options.workers ?? 0, 1))
   const certificates = stack.use(await openCertificates(options, dirs, names))
-  const schemas = loadSchemas()
+  const schemas = openSchemas()
   const embedded = stack.use(
     await openEmbeddedApi({
       file: dirs.database,
       durability: options.durability ?? 'full',
-      shapes: buildShapeChecker(KINDS, schemas),
+      shapes: schemas,
       architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
       clock: systemClock,
       log,

@@ -17,6 +17,11 @@ export const KUBERNETES_VERSION: VersionInfo = {
   platform: `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`,
 }
 
+/** What the subresource group says of itself: virtctl compares the version with its own. */
+export function groupVersion(): VersionInfo {
+  return { ...KUBERNETES_VERSION, gitVersion: `${KUBEVIRT_VERSION}+virtgate-${readVersion()}` }
+}
+
 /** The version in package.json, such as `0.1.0`. */
 export function readVersion(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')

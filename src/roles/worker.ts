@@ -1,10 +1,9 @@
 import { systemClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
-import { buildRpcServer, type RpcServer } from '../rpc/server.ts'
-import type { RpcTls } from '../rpc/wire.ts'
-import { loadFiles, watchFiles } from '../../certs/watch-files.ts'
-import { openLocalWorker } from './local-worker.ts'
+import { buildRpcServer } from '../rpc/server.ts'
 import { parseListen } from './listen.ts'
+import { openLocalWorker } from './local-worker.ts'
+import { openWatchedTls } from './watched-tls.ts'
 
 /** What a worker process is started with. Files are PEM. */
 export interface WorkerRoleOptions {
@@ -48,25 +47,11 @@ export async function openWorkerRole(options: WorkerRoleOptions): Promise<Runnin
     }),
   )
   const files = { cert: options.tlsCert, key: options.tlsKey, ca: options.clientCa }
-  const tls = await loadFiles(files)
-  const server = stack.use(buildRpcServer({ actions, tls, allowedUris: options.allow, log }))
-  const stop = new AbortController()
-  stack.defer(() => stop.abort())
-  void reloadOnChange(
-    server,
-    watchFiles(files, tls, stop.signal, (error) => warn(log, error)),
-  )
+  const tls = stack.use(await openWatchedTls(files, log))
+  const server = stack.use(buildRpcServer({ actions, tls: tls.current(), allowedUris: options.allow, log }))
+  tls.onChange((loaded) => server.reload(loaded))
   const { host, port } = parseListen(options.listen)
   const listening = await server.listen(port, host)
   const open = stack.move()
   return { port: listening, [Symbol.asyncDispose]: () => open.disposeAsync() }
-}
-
-/** Serves each new pair; the old one goes on where a new one cannot be read. */
-async function reloadOnChange(server: RpcServer, changes: AsyncIterable<RpcTls>): Promise<void> {
-  for await (const tls of changes) server.reload(tls)
-}
-
-function warn(log: Log, error: Error): void {
-  log.warn({ err: error }, 'the certificate of this worker cannot be read anew')
 }

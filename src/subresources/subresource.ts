@@ -4,6 +4,7 @@ import type { Kind } from '../kinds/kind.ts'
 import type { Nodes } from '../rpc/actions.ts'
 import type { Store } from '../store/store.ts'
 import type { EventRecorder } from '../store/events.ts'
+import type { OptionFields } from './body.ts'
 
 /** What a handler may use: parts that a role has put together. */
 export interface Parts {
@@ -43,13 +44,16 @@ export interface Action extends Common {
   method: 'PUT'
   /** Status code of success, as the contract says: clients tell 202 from 200. */
   success: 200 | 202
-  /** Names of the option type's fields and their types, for OpenAPI. */
+  /** Fields of its body, of which each may be absent. */
+  fields: OptionFields
   run(call: Call): Promise<void>
 }
 
 /** A byte stream over WebSocket. */
 export interface Stream extends Common {
   method: 'GET'
+  /** Query parameters it knows, for OpenAPI. */
+  parameters?: Record<string, { type: 'boolean' | 'integer'; description: string }>
   /** Dials the target. What it throws is answered as plain HTTP; only then is the client upgraded. */
   open(call: Call): Promise<Duplex>
 }

@@ -23,6 +23,7 @@ const source = fixedSource(
   roleBinding('dev', 'probes', 'ClusterRole/prober', [userSubject('jane')]),
   roleBinding('dev', 'lost', 'Role/gone', [userSubject('jane'), userSubject('lost')]),
   clusterRoleBinding('ops', 'ClusterRole/vm-reader', [groupSubject('ops')]),
+  clusterRoleBinding('homeless', 'ClusterRole/vm-reader', [{ kind: 'ServiceAccount', name: 'robot' }]),
   clusterRoleBinding('probers', 'ClusterRole/prober', [userSubject('prober')]),
 )
 const authorizer = buildRbacAuthorizer(source)
@@ -72,6 +73,11 @@ test.each([
   ['a user in another namespace', user('jane'), vms('prod')],
   ['a user of one namespace in all of them', user('jane'), vms()],
   ['another verb', user('x', 'ops'), vms('dev', 'delete')],
+  [
+    'somebody called like a service account of no namespace',
+    user('system:serviceaccount::robot'),
+    vms('dev'),
+  ],
   ['a user called like a group', user('ops'), vms('dev')],
   [
     'a service account of another namespace',

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { bootstrapObjects, ensureBootstrap } from '../../src/auth/bootstrap/bootstrap.ts'
 import { serviceAccountUser } from '../../src/auth/names.ts'
-import { startRoleAggregation } from '../../src/auth/rbac/aggregation.ts'
+import { aggregate, startRoleAggregation } from '../../src/auth/rbac/aggregation.ts'
 import { buildRbacAuthorizer } from '../../src/auth/rbac/authorizer.ts'
 import { openRbacCache } from '../../src/auth/rbac/cache.ts'
 import { CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS } from '../../src/kinds/table.ts'
@@ -205,6 +205,27 @@ test('a role labelled later is gathered, and let go when its label goes', async 
   await expect.poll(() => may('admin', 'get', 'example.org/things')).toBe(false)
   stop.abort()
   await aggregation[Symbol.asyncDispose]()
+})
+
+test('a role gathers by labels and expressions, in the order of names, and never itself', () => {
+  const rule = (resource: string) => ({ verbs: ['get'], apiGroups: [''], resources: [resource] })
+  const clusterRoleSelectors = [
+    { matchLabels: { a: 'b' }, matchExpressions: [{ key: 'off', operator: 'DoesNotExist' }] },
+    { matchExpressions: [{ key: 'c', operator: 'In', values: ['d', 'e'] }] },
+    { matchExpressions: [{ key: 'a', operator: 'Like', values: ['b'] }] },
+  ]
+  const self = {
+    ...clusterRole('self', [rule('old')], { a: 'b' }),
+    aggregationRule: { clusterRoleSelectors },
+  }
+  const all = [
+    self,
+    clusterRole('z', [rule('z'), rule('shared')], { a: 'b' }),
+    clusterRole('y', [rule('y'), rule('shared')], { c: 'e' }),
+    clusterRole('off', [rule('off')], { a: 'b', off: '' }),
+    clusterRole('none', [rule('none')]),
+  ]
+  expect(aggregate(self, all).map(({ resources }) => resources?.[0])).toEqual(['y', 'shared', 'z'])
 })
 
 test('a table of subresources from elsewhere takes the place of ours', () => {

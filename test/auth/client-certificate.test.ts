@@ -36,6 +36,7 @@ test('the common name is the user, each organization a group', async () => {
 
 test.each<[string, Partial<LeafRequest>, KeyPair]>([
   ['of another authority with the same name', {}, other],
+  ['that names our authority as its own and was signed by another', {}, { cert: ca.cert, key: other.key }],
   ['for servers', { usage: 'server' }, ca],
   ['that has expired', { now: new Date('2030-05-01T00:00:00Z') }, ca],
   ['that is not valid yet', { now: new Date('2030-06-02T00:00:00Z') }, ca],

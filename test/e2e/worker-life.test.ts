@@ -1,3 +1,17 @@
+import { once } from 'node:events'
+import {
+  existsSync,
+  linkSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ImageStore } from '../../src/worker/images/store.ts'
 import type { Worker } from '../../src/worker/worker.ts'
@@ -7,7 +21,9 @@ import {
   guestVmi,
   makeHome,
   openTestWorker,
+  pidOf,
   refOf,
+  removeAll,
   requestFor,
   Screen,
   type WorkerHome,
@@ -28,9 +44,7 @@ requireQemu()('a worker and its guests', () => {
   })
   afterAll(async () => {
     await watch?.[Symbol.asyncDispose]()
-    for (const { guest } of (await snapshot(worker)) ?? []) {
-      await worker.remove(guest, { graceSeconds: 0 })
-    }
+    if (worker) await removeAll(worker)
     await worker?.[Symbol.asyncDispose]()
     await home?.[Symbol.asyncDispose]()
   })
@@ -60,7 +74,9 @@ requireQemu()('a worker and its guests', () => {
     await worker.pause(guest)
     await worker.pause(guest)
     const paused = await worker.report(guest)
-    expect(paused.conditions).toContainEqual(expect.objectContaining({ type: 'Paused', reason: 'PausedByUser' }))
+    expect(paused.conditions).toContainEqual(
+      expect.objectContaining({ type: 'Paused', reason: 'PausedByUser' }),
+    )
     screen.type('echo still=$((40+3))')
     await new Promise((resolve) => setTimeout(resolve, 500))
     expect(screen.text).not.toContain('still=43')
@@ -84,14 +100,150 @@ requireQemu()('a worker and its guests', () => {
     ])
     await expect(worker.remove(guest, { graceSeconds: 0 })).rejects.toMatchObject({ code: 404 })
   })
+
+  test('a deaf guest is ended when its time is up, and its VMI fails', async () => {
+    const vmi = guestVmi('deaf', { kernelArgs: 'virtgate.deaf=1' })
+    const guest = refOf(vmi)
+    await worker.sync(requestFor(vmi))
+    await watch.report(guest.uid, ({ phase }) => phase === 'Running')
+    const screen = new Screen(await worker.console(guest))
+    await screen.shows(/GUEST-READY/)
+    const asked = Date.now()
+    await worker.remove(guest, { graceSeconds: 60 })
+    await worker.remove(guest, { graceSeconds: 3 })
+    // Longer than before: does not count.
+    await worker.remove(guest, { graceSeconds: 300 })
+    await watch.removed(guest.uid)
+    expect(Date.now() - asked).toBeGreaterThanOrEqual(3000)
+    expect(Date.now() - asked).toBeLessThan(15_000)
+    expect(watch.reports(guest.uid).at(-1)).toMatchObject({ phase: 'Failed', reason: 'GracePeriodExpired' })
+  })
+
+  test('reset and soft reboot boot the guest again in the same QEMU; a guest that powers off keeps its report', async () => {
+    const vmi = guestVmi('again')
+    const guest = refOf(vmi)
+    await worker.sync(requestFor(vmi))
+    await watch.report(guest.uid, ({ phase }) => phase === 'Running')
+    const pid = pidOf(home, guest.uid)
+    const screen = new Screen(await worker.console(guest))
+    const nextBoot = async () => {
+      await screen.shows(/GUEST-READY/)
+      screen.text = ''
+    }
+    await nextBoot()
+    await worker.reset(guest)
+    await nextBoot()
+    await worker.softreboot(guest)
+    await screen.shows(/powering off/)
+    await nextBoot()
+    expect(pidOf(home, guest.uid)).toBe(pid)
+
+    screen.type('poweroff -f')
+    const last = await watch.report(guest.uid, ({ phase }) => phase === 'Succeeded')
+    expect(last.events.map(({ reason }) => reason)).toEqual([
+      'Created',
+      'Started',
+      'Reset',
+      'SoftRebooted',
+      'Stopped',
+    ])
+    await expect.poll(() => pidOf(home, guest.uid)).toBeUndefined()
+    expect(() => process.kill(pid ?? 0, 0)).toThrow('ESRCH')
+    expect(await worker.report(guest)).toMatchObject({ phase: 'Succeeded' })
+    expect(existsSync(join(home.stateDir, guest.uid, 'disks'))).toBe(false)
+    await worker.remove(guest, { graceSeconds: 0 })
+    await watch.removed(guest.uid)
+    expect(existsSync(join(home.stateDir, guest.uid))).toBe(false)
+    expect(readdirSync(join(home.runDir, 'generated'))).toEqual([])
+  })
+
+  test('the display speaks RFB, is taken over, and is preserved for whoever asked to be', async () => {
+    const vmi = guestVmi('screen', { startStrategy: 'Paused' })
+    const guest = refOf(vmi)
+    await worker.sync(requestFor(vmi))
+    const paused = await watch.report(guest.uid, ({ phase }) => phase === 'Running')
+    expect(paused.conditions).toContainEqual(
+      expect.objectContaining({ type: 'Paused', reason: 'PausedByUser' }),
+    )
+    const tries = await Promise.allSettled(
+      Array.from({ length: 20 }, () => worker.vnc(guest, { preserveSession: true })),
+    )
+    const [first, ...others] = tries.flatMap((result) =>
+      result.status === 'fulfilled' ? [result.value] : [],
+    )
+    expect(others).toEqual([])
+    expect(tries.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 503 } })
+    expect(String((await once(first!, 'data'))[0])).toBe('RFB 003.008\n')
+    const cut = closing(first!)
+    const second = await worker.vnc(guest, { preserveSession: false })
+    await cut
+    expect(String((await once(second, 'data'))[0])).toBe('RFB 003.008\n')
+    second.destroy()
+    await once(second, 'close')
+    const third = await worker.vnc(guest, { preserveSession: true })
+    third.destroy()
+
+    const older = await worker.console(guest)
+    const taken = closing(older)
+    const screen = new Screen(await worker.console(guest))
+    await taken
+    await worker.unpause(guest)
+    expect((await worker.report(guest)).conditions.some(({ type }) => type === 'Paused')).toBe(false)
+    await screen.shows(/SeaBIOS|iPXE|boot menu/)
+    await worker.remove(guest, { graceSeconds: 0 })
+    await watch.removed(guest.uid)
+  })
+
+  test('QEMU runs as a user of the guest alone, in its sandbox, with sockets that nobody else can reach', async () => {
+    const vmi = guestVmi('confined', { startStrategy: 'Paused' })
+    const { uid } = vmi.metadata
+    await worker.sync(requestFor(vmi))
+    await watch.report(uid, ({ phase }) => phase === 'Running')
+    const status = readFileSync(`/proc/${pidOf(home, uid)}/status`, 'utf8')
+    expect(status).toMatch(/^Seccomp:\t2$/m)
+    expect(status).toMatch(/^NoNewPrivs:\t1$/m)
+    const owner = Number(/^Uid:\t(\d+)/m.exec(status)?.[1])
+    if (process.getuid?.() === 0) expect(owner).toBeGreaterThan(1000)
+    expect(statSync(join(home.runDir, uid))).toMatchObject({ uid: owner, mode: 0o40700 })
+    expect(statSync(join(home.stateDir, uid, 'state.json')).mode & 0o777).toBe(0o600)
+    expect(statSync(join(home.stateDir, uid)).uid).toBe(process.getuid?.())
+
+    // A QEMU that its guest has taken over puts a link to another socket in the place of its own.
+    await using decoy = await openDecoy(join(home.root, 'decoy.sock'))
+    const display = join(home.runDir, uid, 'vnc.sock')
+    renameSync(display, `${display}.real`)
+    symlinkSync(decoy.path, display)
+    await expect(worker.vnc(refOf(vmi), { preserveSession: false })).rejects.toThrow('it is not a socket')
+    rmSync(display)
+    linkSync(decoy.path, display)
+    if (owner !== process.getuid?.()) {
+      await expect(worker.vnc(refOf(vmi), { preserveSession: false })).rejects.toThrow('it belongs to user 0')
+      expect(decoy.connections).toBe(0)
+    }
+    await worker.remove(refOf(vmi), { graceSeconds: 0 })
+    await watch.removed(uid)
+  })
 })
 
-async function snapshot(worker: Worker | undefined) {
-  if (!worker) return undefined
-  const stop = new AbortController()
-  for await (const update of worker.watch(stop.signal)) {
-    if (update.type === 'snapshot') return update.guests
-  }
-  return undefined
+/** Unlike `once`, does not mind how it ends. */
+function closing(stream: Duplex): Promise<void> {
+  return new Promise((resolve) => stream.once('close', () => resolve()))
 }
 
+async function openDecoy(path: string) {
+  const server = createServer((socket) => {
+    decoy.connections += 1
+    socket.destroy()
+  })
+  const decoy = {
+    path,
+    connections: 0,
+    async [Symbol.asyncDispose]() {
+      server.close()
+      await once(server, 'close')
+    },
+  }
+  server.listen(path)
+  await once(server, 'listening')
+  return decoy
+}

@@ -19,10 +19,10 @@ export interface MemoryStore {
   store: Parts['store']
   patches: SeenPatch[]
   /** The object as it is now. */
-  find<T extends KubeObject>(kind: Kind<T>, namespace: string, name: string): T | undefined
-  put(kind: Kind, object: KubeObject): void
+  find: <T extends KubeObject>(kind: Kind<T>, namespace: string, name: string) => T | undefined
+  put: (kind: Kind, object: KubeObject) => void
   /** Runs before the next patch is applied: somebody else's write. */
-  interfere(run: (() => void) | undefined): void
+  interfere: (run: (() => void) | undefined) => void
 }
 
 export function memoryStore(...objects: [Kind, KubeObject | undefined][]): MemoryStore {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -65,7 +66,10 @@ export async function guestImages(home: WorkerHome) {
 }
 
 /** A VMI that boots the small Linux guest. */
-export function guestVmi(name: string, { kernelArgs = '', ...spec }: Partial<VmiSpec> & { kernelArgs?: string } = {}): Vmi {
+export function guestVmi(
+  name: string,
+  { kernelArgs = '', ...spec }: Partial<VmiSpec> & { kernelArgs?: string } = {},
+): Vmi {
   return {
     apiVersion: 'kubevirt.io/v1',
     kind: 'VirtualMachineInstance',
@@ -83,7 +87,11 @@ export function guestVmi(name: string, { kernelArgs = '', ...spec }: Partial<Vmi
         memory: { guest: '192Mi' },
         firmware: {
           kernelBoot: {
-            container: { image: GUEST_REFERENCE, kernelPath: '/boot/vmlinuz', initrdPath: '/boot/initrd.img' },
+            container: {
+              image: GUEST_REFERENCE,
+              kernelPath: '/boot/vmlinuz',
+              initrdPath: '/boot/initrd.img',
+            },
             kernelArgs: `${GUEST_KERNEL_ARGS} virtgate.hostname=${name} ${kernelArgs}`.trim(),
           },
         },
@@ -104,6 +112,28 @@ export function refOf({ metadata: { uid, namespace, name } }: Vmi): GuestRef {
   return { uid, namespace, name }
 }
 
+/** Number of the process that runs a guest, as its worker has written it down; `undefined` where there is none. */
+export function pidOf(home: Pick<WorkerHome, 'stateDir'>, uid: string): number | undefined {
+  const state = JSON.parse(readFileSync(join(home.stateDir, uid, 'state.json'), 'utf8')) as {
+    process?: { pid: number }
+  }
+  return state.process?.pid
+}
+
+/** Ends all guests of a worker. */
+export async function removeAll(worker: Worker): Promise<void> {
+  const stop = new AbortController()
+  for await (const update of worker.watch(stop.signal)) {
+    if (update.type !== 'snapshot') continue
+    await using watch = new WorkerWatch(worker)
+    for (const { guest } of update.guests) {
+      await worker.remove(guest, { graceSeconds: 0 }).catch(() => {})
+      await watch.removed(guest.uid)
+    }
+    return
+  }
+}
+
 /** Remembers all that a worker tells. */
 export class WorkerWatch implements AsyncDisposable {
   readonly updates: NodeUpdate[] = []
@@ -116,7 +146,11 @@ export class WorkerWatch implements AsyncDisposable {
   }
 
   /** The first report that matches, of those to come and those that came. */
-  async report(uid: string, matches: (report: GuestReport) => boolean, timeoutMs = 60_000): Promise<GuestReport> {
+  async report(
+    uid: string,
+    matches: (report: GuestReport) => boolean,
+    timeoutMs = 60_000,
+  ): Promise<GuestReport> {
     return this.#first(timeoutMs, () => this.reports(uid).find(matches), `report of ${uid}`)
   }
 
@@ -154,7 +188,10 @@ export class WorkerWatch implements AsyncDisposable {
     for (;;) {
       const found = find()
       if (found !== undefined) return found
-      if (Date.now() > endMs) throw new Error(`no ${what} within ${timeoutMs} ms; told: ${JSON.stringify(this.updates, undefined, 1).slice(-4000)}`)
+      if (Date.now() > endMs)
+        throw new Error(
+          `no ${what} within ${timeoutMs} ms; told: ${JSON.stringify(this.updates, undefined, 1).slice(-4000)}`,
+        )
       await Promise.race([this.#wake.promise, sleep(100)])
     }
   }
@@ -182,7 +219,8 @@ export class Screen {
     for (;;) {
       const found = pattern.exec(this.text)
       if (found) return found
-      if (Date.now() > endMs) throw new Error(`no ${pattern} within ${timeoutMs} ms in:\n${this.text.slice(-2000)}`)
+      if (Date.now() > endMs)
+        throw new Error(`no ${pattern} within ${timeoutMs} ms in:\n${this.text.slice(-2000)}`)
       await Promise.race([this.#wake.promise, sleep(100)])
     }
   }

@@ -26,6 +26,12 @@ export interface GroupVersionResources {
   resources: readonly ApiResource[]
 }
 
+/** One version of a group that somebody else serves at this port. */
+export interface ExtraGroup extends GroupVersionResources {
+  /** Its OpenAPI v3 document. */
+  openApi?: unknown
+}
+
 /** The subresource that gives out tokens; it stands beside the kinds, for its own kind is of another group. */
 const TOKEN: ApiResource = {
   name: 'serviceaccounts/token',
@@ -41,7 +47,7 @@ const TOKEN: ApiResource = {
 export function buildResources(
   kinds: readonly Kind[],
   reviews: readonly ReviewKind[],
-  extra: readonly GroupVersionResources[],
+  extra: readonly ExtraGroup[],
 ): GroupVersionResources[] {
   const found = new Map<string, { group: string; version: string; resources: ApiResource[] }>()
   const add = ({ group, version }: { group: string; version: string }, resources: readonly ApiResource[]) => {

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { notAcceptable } from '../../lib/errors.ts'
 import { pathAccess } from '../http/access.ts'
 import { buildDocument, sendDocument, type Document } from '../http/document.ts'
+import { rootOf } from '../http/endpoints.ts'
 import { encodingOf, parseAccept } from '../http/negotiate.ts'
 import { buildDiscovery, DISCOVERY_VERSIONS } from './aggregated.ts'
 import { buildCoreVersions, buildGroup, buildGroupList, buildResourceList, groupNames } from './legacy.ts'
@@ -18,7 +19,7 @@ export function registerDiscovery(app: FastifyInstance, served: readonly GroupVe
   addVariants(app, '/apis', buildGroupList(groups), groups)
   for (const name of groupNames(groups)) add(app, `/apis/${name}`, buildGroup(name, groups))
   for (const one of served) {
-    add(app, one.group ? `/apis/${one.group}/${one.version}` : `/api/${one.version}`, buildResourceList(one))
+    add(app, rootOf(one), buildResourceList(one))
   }
 }
 
@@ -40,6 +41,8 @@ function add(app: FastifyInstance, url: string, value: unknown): void {
 }
 
 function addRoute(app: FastifyInstance, url: string, variants: Variants): void {
+  // Whoever serves a group may serve its discovery, too.
+  if (app.hasRoute({ method: 'GET', url })) return
   app.get(url, { config: { access: pathAccess(url) } }, async (request, reply) =>
     sendDocument(request, reply, choose(request, variants)),
   )

@@ -92,7 +92,12 @@ export function send(
   encoding: Encoding,
   value: unknown,
 ): FastifyReply {
-  if (encoding === 'yaml') return reply.type('application/yaml').send(formatYaml(value))
+  if (encoding === 'yaml') return sendText(reply, 'application/yaml', formatYaml(value))
   const indent = readFlag(request.query as RawQuery, 'pretty') ? 2 : undefined
-  return reply.type('application/json').send(JSON.stringify(value, null, indent))
+  return sendText(reply, 'application/json', JSON.stringify(value, null, indent))
+}
+
+/** As bytes: to the media type of a text Fastify would add a charset, which Kubernetes does not send. */
+function sendText(reply: FastifyReply, type: string, text: string): FastifyReply {
+  return reply.type(type).send(Buffer.from(text))
 }

@@ -4,6 +4,7 @@ import { isRecord } from '../../lib/json.ts'
 import type { DeleteOptions } from '../../store/store.ts'
 import type { PatchType } from '../api.ts'
 import { checkDepth } from './depth.ts'
+import { decodeObject, PROTOBUF } from '../protobuf/decode.ts'
 import { choosePolicy, readDeleteOptions, type RawQuery } from './query.ts'
 import { parseYaml } from './yaml.ts'
 
@@ -36,6 +37,8 @@ const APPLY_PATCHES = new Set(['application/apply-patch+yaml', 'application/appl
 /** The object in a body. Throws 400 where there is none, 415 where its media type is not known. */
 export function readObject(request: FastifyRequest): unknown {
   const type = mediaTypeOf(request)
+  // The typed client of kubectl sends nothing else.
+  if (type === PROTOBUF) return decodeObject(bytesOf(request))
   const encoding = ENCODINGS[type]
   if (!encoding) throw unknownFormat(type, ['application/json', 'application/yaml'])
   const text = textOf(request)
@@ -67,7 +70,7 @@ export function patchMediaTypes(types: readonly PatchType[]): string[] {
 export function readDeletion(request: FastifyRequest): DeleteOptions {
   const query = request.query as RawQuery
   const fromQuery = readDeleteOptions(query)
-  if (textOf(request).trim() === '') return fromQuery
+  if (bytesOf(request).length === 0) return fromQuery
   const body = readObject(request)
   if (!isRecord(body)) throw badRequest('the body must be DeleteOptions')
   if (body.kind !== undefined && body.kind !== 'DeleteOptions') {
@@ -119,8 +122,12 @@ function mediaTypeOf({ headers }: FastifyRequest): string {
   return (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
 }
 
-function textOf({ body }: FastifyRequest): string {
-  return Buffer.isBuffer(body) ? body.toString('utf8') : ''
+function bytesOf({ body }: FastifyRequest): Buffer {
+  return Buffer.isBuffer(body) ? body : Buffer.alloc(0)
+}
+
+function textOf(request: FastifyRequest): string {
+  return bytesOf(request).toString('utf8')
 }
 
 function unknownFormat(type: string, accepted: string[]) {

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /** A body that changes only with the program, and what tells one from another. */
 export interface Document {
-  body: string
+  body: Buffer
   contentType: string
   /** Hexadecimal. */
   hash: string
@@ -11,7 +11,7 @@ export interface Document {
 
 /** A JSON document that is sent again and again. */
 export function buildDocument(value: unknown, contentType = 'application/json'): Document {
-  const body = JSON.stringify(value)
+  const body = Buffer.from(JSON.stringify(value))
   return { body, contentType, hash: createHash('sha256').update(body).digest('hex') }
 }
 

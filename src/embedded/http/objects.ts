@@ -54,7 +54,7 @@ export async function createObject(exchange: Exchange): Promise<FastifyReply> {
   const { request, endpoint, api } = exchange
   const context = contextOf(exchange)
   const { namespace } = targetOf(request)
-  return write(exchange, context, 201, () => {
+  return write(exchange, context, 201, async () => {
     // What the body holds is checked by the API.
     const body = readObject(request) as KubeObject
     return api.create(endpoint.kind, namespace, body, context)
@@ -66,7 +66,7 @@ export async function updateObject(exchange: Exchange): Promise<FastifyReply> {
   const { request, endpoint, api } = exchange
   const context = contextOf(exchange)
   const { namespace, name } = targetOf(request)
-  return write(exchange, context, 200, () => {
+  return write(exchange, context, 200, async () => {
     // What the body holds is checked by the API.
     const body = readObject(request) as KubeObject
     return api.update(endpoint.kind, namespace, name, body, context)
@@ -78,7 +78,7 @@ export async function patchObject(exchange: Exchange): Promise<FastifyReply> {
   const { request, endpoint, api } = exchange
   const context = contextOf(exchange)
   const { namespace, name } = targetOf(request)
-  return write(exchange, context, 200, () => {
+  return write(exchange, context, 200, async () => {
     const { type, body } = readPatch(request, patchTypesOf(endpoint.kind))
     return api.patch(endpoint.kind, namespace, name, type, body, context)
   })
@@ -92,12 +92,8 @@ async function write(
 ): Promise<FastifyReply> {
   // Refused before anything is changed, not after.
   representationFor(request, 'object')
-  try {
-    const object = await run()
-    return sendObject(presenter, request, reply, object, code)
-  } finally {
-    sendWarnings(reply, warnings)
-  }
+  const object = await run().finally(() => sendWarnings(reply, warnings))
+  return sendObject(presenter, request, reply, object, code)
 }
 
 /** Deletes an object: answers what is left of it or, where nothing is, that it is gone. */

@@ -2,7 +2,7 @@ import type { ReviewKind } from '../../auth/review-kind.ts'
 import type { Kind } from '../../kinds/kind.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { ObjectApi } from '../api.ts'
-import type { GroupVersionResources } from '../discovery/resources.ts'
+import type { ExtraGroup } from '../discovery/resources.ts'
 import type { SchemaSource } from '../openapi/schemas.ts'
 import type { HealthCheck } from './health.ts'
 
@@ -30,8 +30,8 @@ export interface KubernetesApiParts {
   requestToken(namespace: string, name: string, body: unknown): Promise<unknown>
   version: VersionInfo
   checks: readonly HealthCheck[]
-  /** Groups that others serve at this port, for discovery: the subresources. */
-  extraGroups: readonly GroupVersionResources[]
+  /** Groups that others serve at this port: discovery and OpenAPI show them, too. */
+  extraGroups: readonly ExtraGroup[]
   schemas: SchemaSource
   clock: Pick<Clock, 'now' | 'after'>
   /** A whole number from 0 to below `below`: `randomInt`. */

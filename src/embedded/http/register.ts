@@ -26,10 +26,10 @@ export function registerKubernetesApi(app: FastifyInstance, parts: KubernetesApi
   const { kinds, reviews, extraGroups } = parts
   const closing = new AbortController()
   app.addHook('preClose', async () => closing.abort())
+  registerInformation(app, parts)
   registerHealth(app, parts.checks)
   registerDiscovery(app, buildResources(kinds, reviews, extraGroups))
   registerOpenApi(app, parts)
-  registerInformation(app, parts)
   app.register(async (scope) => {
     takeBodiesAsBytes(scope)
     registerReviews(scope, parts)
@@ -74,16 +74,19 @@ function addEndpoint(
   })
 }
 
-/** `/version`, and `/` with all paths that are no objects. */
+/** What lies below the version of a group. */
+const OBJECT_PATH = /^\/(api\/[^/]+|apis\/[^/]+\/[^/]+)\/./
+
+/** `/version`, and `/`, which names all paths that are no objects. To be called before the others are registered. */
 function registerInformation(app: FastifyInstance, { version }: KubernetesApiParts): void {
+  const paths = new Set<string>()
+  app.addHook('onRoute', ({ url }) => {
+    if (url !== '/' && !OBJECT_PATH.test(url)) paths.add(url)
+  })
   const document = buildDocument(version)
   app.get('/version', { config: { access: 'open' } }, async (request, reply) =>
     sendDocument(request, reply, document),
   )
-  const paths = new Set<string>()
-  app.addHook('onRoute', ({ url }) => {
-    if (!url.includes(':') && !url.includes('*') && url !== '/') paths.add(url)
-  })
   app.get('/', { config: { access: pathAccess('/') } }, async (request, reply) =>
     sendDocument(request, reply, buildDocument({ paths: [...paths].sort() })),
   )

@@ -1,10 +1,11 @@
-import { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync } from 'node:sqlite'
 import type { KubeObject } from '../../kinds/meta.ts'
 import { systemClock, type Clock } from '../../lib/clock.ts'
 import { prepareChangesSince } from './changes.ts'
 import { buildCommits } from './commits.ts'
 import { DEFAULT_RETENTION, prepareCompact, type Retention } from './compact.ts'
 import { DatabaseFailure, explainFailure } from './failure.ts'
+import { openFile } from './file.ts'
 import { prepareFindByUid, prepareGet, prepareHas } from './get.ts'
 import { prepareCount, prepareList, prepareListWrittenBefore } from './list.ts'
 import { preparePut } from './put.ts'
@@ -37,28 +38,6 @@ export function openObjectDatabase(options: DatabaseOptions): ObjectDatabase {
     return buildDatabase(db, file, clock, retention)
   } catch (error) {
     db.close()
-    throw error instanceof DatabaseFailure ? error : explainFailure(file, error)
-  }
-}
-
-function openFile(file: string, durability: 'full' | 'normal'): DatabaseSync {
-  let db: DatabaseSync | undefined
-  try {
-    db = new DatabaseSync(file, { timeout: 1000 })
-    // One process alone assigns revisions: the lock is held until the file is closed.
-    db.exec(
-      `PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durability.toUpperCase()}`,
-    )
-    db.exec('PRAGMA journal_size_limit = 67108864; BEGIN IMMEDIATE; COMMIT')
-    const verdict = Object.values(db.prepare('PRAGMA quick_check(1)').get() ?? {})[0]
-    if (verdict !== 'ok') {
-      throw new DatabaseFailure(
-        `the database ${file} is damaged (${String(verdict)}): put back a copy of it, or move it away to start with an empty one`,
-      )
-    }
-    return db
-  } catch (error) {
-    db?.close()
     throw error instanceof DatabaseFailure ? error : explainFailure(file, error)
   }
 }

@@ -1,0 +1,103 @@
+import websocket from '@fastify/websocket'
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import type { Authorizer } from '../auth/access.ts'
+import { authorize } from '../auth/denied.ts'
+import { systemClock, type Clock } from '../lib/clock.ts'
+import { badRequest } from '../lib/errors.ts'
+import type { Log } from '../lib/log.ts'
+import type { Parts, Subresource } from '../subresources/subresource.ts'
+import { identify, type Identification } from './authenticate.ts'
+import { signalOf } from './call.ts'
+import { cutConnectionsAtClose } from './connections.ts'
+import { answerUnknownPaths } from './not-found.ts'
+import { Sessions, type SessionLimits } from './sessions.ts'
+import { buildErrorHandler } from './status.ts'
+import { registerSubresources } from './subresource-routes.ts'
+import { serverOptions, type Tls } from './tls.ts'
+import { chooseProtocol, isOriginAllowed, type AllowedOrigins } from './upgrade.ts'
+
+/** What a server is put together from. */
+export interface ServerOptions extends Identification {
+  parts: Parts
+  authorizer: Authorizer
+  subresources: readonly Subresource[]
+  log: Log
+  /** Absent: plain HTTP/1.1, for tests that inject requests. */
+  tls?: Tls
+  /** From which pages a browser may open streams, besides our own. None by default. */
+  allowedOrigins?: AllowedOrigins
+  limits?: Partial<SessionLimits>
+  clock?: Clock
+}
+
+const LIMITS: SessionLimits = { maxSessions: 1000, drainMs: 0, reviewMs: 5 * 60_000 }
+/** One message of a client; with the buffers behind it a session stays below 1 MiB. */
+const MAX_MESSAGE_BYTES = 512 * 1024
+
+/**
+ * The HTTP server with its subresources, not listening yet. More routes may be registered until it listens; each
+ * says in `config.access` who may call it, and one that does not is refused with an error.
+ */
+export function buildServer(options: ServerOptions): FastifyInstance {
+  const { log, clock = systemClock, allowedOrigins = [] } = options
+  const app = Fastify(serverOptions(options.tls, log)) as unknown as FastifyInstance
+  const sessions = new Sessions({ ...LIMITS, ...options.limits }, clock, log)
+  app.decorateRequest('user', undefined)
+  app.setErrorHandler(buildErrorHandler(log))
+  requireAccess(app)
+  answerUnknownPaths(app)
+  app.register(websocket, {
+    options: { maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false, handleProtocols: chooseProtocol },
+    errorHandler: (error) => log.debug({ err: error }, 'a client broke its stream'),
+    preClose: () => sessions.drain(),
+  })
+  cutConnectionsAtClose(app, clock)
+  // After the plugin's own hook, which says whether a request is an upgrade.
+  app.after(() => addGate(app, options))
+  registerSubresources(app, {
+    ...options,
+    sessions,
+    review: (request, signal) => checkAgain(request, options, signal),
+    isOriginAllowed: ({ headers }) => isOriginAllowed(headers, allowedOrigins),
+  })
+  return app
+}
+
+/** A route that nobody decided about is not served (security: B2). */
+function requireAccess(app: FastifyInstance): void {
+  app.addHook('onRoute', ({ method, url, config }) => {
+    if (config?.access === undefined) {
+      throw new Error(`${[method].flat().join(', ')} ${url} does not say in config.access who may call it`)
+    }
+  })
+}
+
+/** Finds out who is asking and whether they may, before anything else is done. */
+function addGate(app: FastifyInstance, options: ServerOptions): void {
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-content-type-options', 'nosniff')
+    // After an upgrade that failed, the connection is never read again (security: A6).
+    if (request.ws) reply.header('connection', 'close')
+    const access = request.routeOptions.config?.access
+    if (access !== 'open') {
+      const signal = signalOf(reply.raw)
+      request.user = await identify(options, request, signal)
+      if (access) await authorize(options.authorizer, request.user, access(request), signal)
+    }
+    if (request.ws && !request.routeOptions.config?.isStream && !request.is404) {
+      throw badRequest('nothing can be upgraded to here')
+    }
+  })
+}
+
+/** Whether the user of an open stream may still use it. */
+async function checkAgain(
+  request: FastifyRequest,
+  options: ServerOptions & { authorizer: Authorizer },
+  signal: AbortSignal,
+): Promise<void> {
+  const access = request.routeOptions.config.access
+  if (access === undefined || access === 'open') return
+  const user = await identify(options, request, signal)
+  await authorize(options.authorizer, user, access(request), signal)
+}

@@ -1,0 +1,84 @@
+import type { SecureContextOptions } from 'node:tls'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { Socket } from 'node:net'
+import { badRequest } from '../lib/errors.ts'
+import type { Log } from '../lib/log.ts'
+import { JSON_TYPE, sendStatus, toRefusal } from './status.ts'
+
+/** The serving pair, PEM, and the authorities whose names are told to clients. */
+export interface Tls {
+  cert: string
+  key: string
+  /**
+   * Authorities that clients' certificates may come from: clients choose by it. Whether one does is for the
+   * authenticators to say, request by request; a handshake never fails for it (contract 2.2).
+   */
+  ca?: string | string[]
+}
+
+const KIB = 1024
+
+/** Names of Kubernetes objects are up to 253 characters, and each may be percent-encoded. */
+const MAX_PARAM_LENGTH = 3 * 253
+
+/** Limits of HTTP/2 sessions. Source: security H1. */
+const HTTP2_SETTINGS = { maxConcurrentStreams: 250, maxHeaderListSize: 16 * KIB }
+
+/** Fastify's options: HTTP/2 with HTTP/1.1 on the same TLS port, or plain HTTP/1.1 where `tls` is absent. */
+export function serverOptions(tls: Tls | undefined, log: Log): object {
+  const common = {
+    logger: false,
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    requestTimeout: 60_000,
+    keepAliveTimeout: 60_000,
+    forceCloseConnections: true,
+    // Fastify's defaults delete unknown fields and coerce types.
+    ajv: {
+      customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: true },
+    },
+    frameworkErrors: (error: Error, _request: unknown, reply: FastifyReply) => {
+      sendStatus(reply, toRefusal(error, 0))
+    },
+    clientErrorHandler: (error: Error, socket: Socket) => refuseBroken(error, socket, log),
+  }
+  if (!tls) return { ...common, http: { maxHeaderSize: 16 * KIB } }
+  return { ...common, http2: true, http2SessionTimeout: 0, https: secureOptions(tls) }
+}
+
+function secureOptions(tls: Tls) {
+  return {
+    ...contextOptions(tls),
+    allowHTTP1: true,
+    requestCert: true,
+    rejectUnauthorized: false,
+    settings: HTTP2_SETTINGS,
+    maxHeaderSize: 16 * KIB,
+    maxSessionInvalidFrames: 100,
+    streamResetBurst: 200,
+    streamResetRate: 33,
+  }
+}
+
+function contextOptions({ cert, key, ca }: Tls): SecureContextOptions {
+  return { cert, key, minVersion: 'TLSv1.2', ...(ca !== undefined && { ca }) }
+}
+
+/** Serves a new pair from the next handshake on; open connections live on. */
+export function reloadTls({ server }: FastifyInstance, tls: Tls): void {
+  if (!('setSecureContext' in server) || typeof server.setSecureContext !== 'function') {
+    throw new Error('this server has no TLS whose certificates could be replaced')
+  }
+  server.setSecureContext(contextOptions(tls))
+}
+
+/** What is no HTTP gets a Status and is cut off. */
+function refuseBroken(error: Error, socket: Socket, log: Log): void {
+  log.debug({ err: error }, 'a client does not speak HTTP')
+  if (!socket.writable) {
+    socket.destroy()
+    return
+  }
+  const body = JSON.stringify(badRequest('this is no HTTP request').toStatus())
+  const head = ['HTTP/1.1 400 Bad Request', 'Connection: close', `Content-Type: ${JSON_TYPE}`]
+  socket.end(`${[...head, `Content-Length: ${Buffer.byteLength(body)}`].join('\r\n')}\r\n\r\n${body}`)
+}

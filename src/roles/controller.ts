@@ -1,0 +1,51 @@
+import { startControllers } from '../controllers/index.ts'
+import { systemClock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import { openEventRecorder } from '../store/event-recorder.ts'
+import { openInformer } from '../store/informer.ts'
+import { openClusterNodes, type ClusterNodesOptions } from './cluster-nodes.ts'
+import { openCluster, type ClusterOptions } from './cluster.ts'
+import { KUBEVIRT_VERSION, readVersion } from './version.ts'
+
+/** What a controller process is started with. */
+export interface ControllerRoleOptions extends ClusterOptions, ClusterNodesOptions {
+  /** Whether Node objects and their leases are ours: where no kubelet keeps them. */
+  ownNodes: boolean
+  log: Log
+}
+
+/** Controllers at work. Closing them leaves the guests running. */
+export interface RunningController extends AsyncDisposable {
+  /** The API whose objects they reconcile. */
+  server: string
+}
+
+/** Reconciles the VMs of a Kubernetes API with the guests on the workers. One such process at a time. */
+export async function openControllerRole(options: ControllerRoleOptions): Promise<RunningController> {
+  const { ownNodes, log } = options
+  await using stack = new AsyncDisposableStack()
+  const { client, store } = stack.use(await openCluster(options))
+  const nodes = stack.use(await openClusterNodes(options))
+  const events = stack.use(
+    openEventRecorder({ store, component: 'virtgate-controller', clock: systemClock, log }),
+  )
+  stack.use(
+    await startControllers({
+      store,
+      openInformer,
+      nodes: nodes.directory,
+      events,
+      clock: systemClock,
+      log,
+      config: {
+        // The KubeVirt object's `useEmulation` allows it.
+        allowEmulation: false,
+        ownsNodes: ownNodes,
+        version: readVersion(),
+        kubeVirtVersion: KUBEVIRT_VERSION,
+      },
+    }),
+  )
+  const open = stack.move()
+  return { server: client.config.server, [Symbol.asyncDispose]: () => open.disposeAsync() }
+}

@@ -1,0 +1,91 @@
+/** What crosses the wire is held against its type before anybody relies on it. */
+import { badRequest } from '../lib/errors.ts'
+import { isRecord, type JsonRecord } from '../lib/json.ts'
+import type { GuestReport, NodeInfo, NodeUpdate, SyncRequest } from './actions.ts'
+
+/** Throws 400 where `value` is no `SyncRequest` for the guest with this UID. */
+export function checkSync(value: unknown, uid: string): SyncRequest {
+  const request = recordAt(value, 'request')
+  const vmi = recordAt(request.vmi, 'vmi')
+  const metadata = recordAt(vmi.metadata, 'vmi.metadata')
+  for (const field of ['uid', 'name', 'namespace'])
+    expect(typeof metadata[field] === 'string', `vmi.metadata.${field}`)
+  expect(metadata.uid === uid, 'vmi.metadata.uid')
+  recordAt(vmi.spec, 'vmi.spec')
+  expect(Number.isSafeInteger(request.epoch), 'epoch')
+  for (const field of ['secrets', 'configMaps']) checkData(request[field], field)
+  expect(typeof recordAt(request.config, 'config').allowEmulation === 'boolean', 'config.allowEmulation')
+  // The fields the wire could get wrong were checked; the VMI's spec is admission's and the worker's to judge.
+  return value as SyncRequest
+}
+
+function checkData(value: unknown, at: string): void {
+  for (const [name, data] of Object.entries(recordAt(value, at))) {
+    const isText = Object.values(recordAt(data, `${at}.${name}`)).every((text) => typeof text === 'string')
+    expect(isText, `${at}.${name}`)
+  }
+}
+
+/** Throws 400 where `value` is no `GuestReport`. */
+export function checkReport(value: unknown): GuestReport {
+  const report = recordAt(value, 'report')
+  checkGuest(report.guest)
+  expect(Number.isSafeInteger(report.epoch), 'epoch')
+  expect(['Scheduled', 'Running', 'Succeeded', 'Failed'].includes(String(report.phase)), 'phase')
+  expect(Array.isArray(report.conditions) && report.conditions.every(isRecord), 'conditions')
+  expect(Array.isArray(report.events) && report.events.every(isRecord), 'events')
+  recordAt(report.status, 'status')
+  // Checked as far as the controller follows pointers into it.
+  return value as GuestReport
+}
+
+/** Throws 400 where `value` is no `NodeInfo`. */
+export function checkInfo(value: unknown): NodeInfo {
+  const info = recordAt(value, 'info')
+  for (const field of ['nodeName', 'version', 'bootId', 'architecture', 'qemuVersion', 'accelerator']) {
+    expect(typeof info[field] === 'string', field)
+  }
+  for (const field of ['rpcVersions', 'machineTypes', 'cpuModels']) expect(Array.isArray(info[field]), field)
+  const capacity = recordAt(info.capacity, 'capacity')
+  expect(typeof capacity.cpus === 'number' && typeof capacity.memoryBytes === 'number', 'capacity')
+  // As above.
+  return value as NodeInfo
+}
+
+/** A step of a watch; `undefined` for one of a kind that a newer worker may send. Throws 400 for a broken one. */
+export function checkUpdate(value: unknown): NodeUpdate | undefined {
+  const update = recordAt(value, 'update')
+  switch (update.type) {
+    case 'snapshot':
+      expect(Array.isArray(update.guests), 'guests')
+      return { type: 'snapshot', guests: (update.guests as unknown[]).map(checkReport) }
+    case 'report':
+      return { type: 'report', guest: checkReport(update.guest) }
+    case 'removed':
+      return { type: 'removed', guest: checkGuest(update.guest) }
+    case 'heartbeat':
+      return { type: 'heartbeat' }
+    default:
+      return undefined
+  }
+}
+
+function checkGuest(value: unknown): { uid: string; namespace: string; name: string } {
+  const { uid, namespace, name } = recordAt(value, 'guest')
+  if (typeof uid !== 'string' || typeof namespace !== 'string' || typeof name !== 'string')
+    throw wrong('guest')
+  return { uid, namespace, name }
+}
+
+function recordAt(value: unknown, at: string): JsonRecord {
+  if (!isRecord(value)) throw wrong(at)
+  return value
+}
+
+function expect(holds: boolean, at: string): void {
+  if (!holds) throw wrong(at)
+}
+
+function wrong(at: string): Error {
+  return badRequest(`the message is not as expected at "${at}"`)
+}

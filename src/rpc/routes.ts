@@ -1,0 +1,82 @@
+import { badRequest } from '../lib/errors.ts'
+import type { Actions, GuestRef, NodeUpdate } from './actions.ts'
+import { checkSync } from './check.ts'
+import type { Duplex } from 'node:stream'
+
+/** One call that has arrived. */
+export interface WireCall {
+  /** Undecoded; empty where none was sent. */
+  body: Buffer
+  /** The guest that the path and the query name. */
+  guest: GuestRef
+  query: URLSearchParams
+  signal: AbortSignal
+}
+
+/** What a path does. */
+export type Route =
+  | { kind: 'call'; run(actions: Actions, call: WireCall): Promise<unknown> }
+  | { kind: 'watch'; run(actions: Actions, signal: AbortSignal): AsyncIterable<NodeUpdate> }
+  | { kind: 'stream'; run(actions: Actions, call: WireCall): Promise<Duplex> }
+
+type Run = (actions: Actions, call: WireCall) => Promise<unknown>
+const call = (run: Run): Route => ({ kind: 'call', run })
+
+/**
+ * Everything that crosses the wire: method and path → action. `{uid}` is the guest's; its namespace and name are in
+ * the query.
+ */
+export const ROUTES: Readonly<Record<string, Route>> = {
+  'GET /w/v1/info': call((actions, { signal }) => actions.info(signal)),
+  'GET /w/v1/watch': { kind: 'watch', run: (actions, signal) => actions.watch(signal) },
+  'PUT /w/v1/vmis/{uid}': call((actions, { body, guest, signal }) =>
+    actions.sync(checkSync(parseJson(body), guest.uid), signal),
+  ),
+  'GET /w/v1/vmis/{uid}': call((actions, { guest, signal }) => actions.report(guest, signal)),
+  'DELETE /w/v1/vmis/{uid}': call((actions, { guest, query, signal }) =>
+    actions.remove(guest, { graceSeconds: readSeconds(query.get('graceSeconds')) }, signal),
+  ),
+  'POST /w/v1/vmis/{uid}/pause': call((actions, { guest, signal }) => actions.pause(guest, signal)),
+  'POST /w/v1/vmis/{uid}/unpause': call((actions, { guest, signal }) => actions.unpause(guest, signal)),
+  'POST /w/v1/vmis/{uid}/softreboot': call((actions, { guest, signal }) => actions.softreboot(guest, signal)),
+  'POST /w/v1/vmis/{uid}/reset': call((actions, { guest, signal }) => actions.reset(guest, signal)),
+  'GET /w/v1/vmis/{uid}/console': {
+    kind: 'stream',
+    run: (actions, { guest, signal }) => actions.console(guest, signal),
+  },
+  'GET /w/v1/vmis/{uid}/vnc': {
+    kind: 'stream',
+    run: (actions, { guest, query, signal }) =>
+      actions.vnc(guest, { preserveSession: query.get('preserveSession') === 'true' }, signal),
+  },
+}
+
+/** The route for a request and the guest it is for; `undefined` where there is none. */
+export function findRoute(method: string, url: URL): { route: Route; guest: GuestRef } | undefined {
+  const uid = /^\/w\/v1\/vmis\/([\w-]{1,128})(?=\/|$)/.exec(url.pathname)?.[1]
+  const path = uid === undefined ? url.pathname : url.pathname.replace(`/vmis/${uid}`, '/vmis/{uid}')
+  const key = `${method} ${path}`
+  const route = Object.hasOwn(ROUTES, key) ? ROUTES[key] : undefined
+  if (!route || path.includes('{uid}') !== (uid !== undefined)) return undefined
+  const { searchParams: query } = url
+  return {
+    route,
+    guest: { uid: uid ?? '', namespace: query.get('namespace') ?? '', name: query.get('name') ?? '' },
+  }
+}
+
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'))
+  } catch (error) {
+    throw badRequest(`the body is not JSON: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+function readSeconds(text: string | null): number {
+  const seconds = Number(text ?? '')
+  if (text === null || text === '' || !Number.isSafeInteger(seconds) || seconds < 0) {
+    throw badRequest('graceSeconds must be a whole number, 0 or more')
+  }
+  return seconds
+}

@@ -1,0 +1,157 @@
+import type { Log } from '../../lib/log.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { QmpClosed, QmpTimeout } from '../../qemu/qmp/client.ts'
+import { askAgent } from '../../qemu/qga/agent.ts'
+import type { GuestEnd } from './end.ts'
+import type { Machine } from './machine.ts'
+import type { GuestRecord, Happened } from './record.ts'
+import type { PausedBy } from './state.ts'
+
+/** What a look at a guest takes. */
+export interface ObserveParts {
+  record: GuestRecord
+  clock: Clock
+  log: Log
+}
+
+/** What came of a look. */
+export type Observed = { end: GuestEnd } | { again: true } | { waitMs?: number }
+
+/** Storage that was full may have room again. Source: contract 2.2, `BLOCK_IO_ERROR`. */
+const FULL_RETRY_MS = 30_000
+/** Until the next look at a QEMU that did not answer. */
+const SILENT_RETRY_MS = 10_000
+const UNRESPONSIVE = { reason: 'Unresponsive', message: 'QEMU does not answer; it is left alone' }
+
+/** Takes in what QEMU says of its guest, and does what follows from it. */
+export async function observe(machine: Machine, parts: ObserveParts): Promise<Observed> {
+  try {
+    const state = await machine.runState()
+    const { trouble } = parts.record.state
+    if (trouble?.reason === UNRESPONSIVE.reason) parts.record.change({ trouble: undefined })
+    parts.record.change({ agentConnected: machine.hasAgent })
+    return await react(state, machine, parts)
+  } catch (error) {
+    // The machine reconnects, or notices that QEMU has ended; either rings.
+    if (error instanceof QmpClosed) return {}
+    if (!(error instanceof QmpTimeout)) throw error
+    parts.log.warn({ err: error, vmi: parts.record.state.guest }, 'QEMU does not answer')
+    parts.record.change({ trouble: UNRESPONSIVE })
+    return { waitMs: SILENT_RETRY_MS }
+  }
+}
+
+async function react(state: string, machine: Machine, parts: ObserveParts): Promise<Observed> {
+  const { record } = parts
+  const { lastWords } = machine
+  switch (state) {
+    case 'running':
+      machine.retryAtMs = undefined
+      await markRunning(record, undefined)
+      return {}
+    case 'prelaunch':
+      return wake(machine, record)
+    case 'paused':
+      // Nobody but us stops it.
+      await markRunning(record, 'user')
+      return {}
+    case 'io-error':
+      await markRunning(record, 'io-error', lastWords.ioError)
+      return lastWords.noSpace ? retryIo(machine, parts) : {}
+    case 'shutdown':
+      return afterShutdown(machine, parts)
+    case 'guest-panicked':
+      return {
+        end: {
+          phase: 'Failed',
+          reason: 'GuestPanicked',
+          message: 'the guest has crashed: its kernel panicked',
+        },
+      }
+    case 'internal-error':
+      return {
+        end: {
+          phase: 'Failed',
+          reason: 'InternalError',
+          message: 'QEMU met an error that the guest cannot go on from',
+        },
+      }
+    case 'watchdog':
+      await markRunning(record, 'unknown')
+      return {}
+    default:
+      // Asleep, or in the middle of something that ends by itself.
+      await markRunning(record, record.state.pausedBy)
+      return {}
+  }
+}
+
+/** Writes down that the guest is on, where that is news. */
+async function markRunning(record: GuestRecord, pausedBy: PausedBy | undefined, why?: string): Promise<void> {
+  const { state } = record
+  const isNew = state.phase !== 'Running'
+  if (!isNew && state.pausedBy === pausedBy) return
+  const happened: Happened[] = []
+  if (isNew) happened.push(['Normal', 'Started', 'VirtualMachineInstance started.'])
+  if (pausedBy === 'io-error') {
+    happened.push([
+      'Warning',
+      'IOerror',
+      `VirtualMachineInstance paused because of an I/O error: ${why ?? 'unknown'}`,
+    ])
+  }
+  await record.keep({
+    phase: 'Running',
+    pausedBy,
+    message: undefined,
+    reason: undefined,
+    trouble: undefined,
+    failedStarts: 0,
+    ...record.withEvents(...happened),
+  })
+}
+
+/** CPUs that have never run, or not since a reset. */
+async function wake(machine: Machine, record: GuestRecord): Promise<Observed> {
+  const { phase, launch, pausedBy } = record.state
+  if (phase !== 'Scheduled') {
+    if (pausedBy) return {}
+    await machine.command('cont')
+    return { again: true }
+  }
+  for (const name of launch?.linksDown ?? []) await machine.command('set_link', { name, up: false })
+  if (launch?.startsPaused) {
+    await markRunning(record, 'user')
+    return {}
+  }
+  await machine.command('cont')
+  return { again: true }
+}
+
+async function retryIo(machine: Machine, { clock }: ObserveParts): Promise<Observed> {
+  machine.retryAtMs ??= clock.now() + FULL_RETRY_MS
+  const waitMs = machine.retryAtMs - clock.now()
+  if (waitMs > 0) return { waitMs }
+  machine.retryAtMs = undefined
+  await machine.command('cont')
+  return { again: true }
+}
+
+async function afterShutdown(machine: Machine, { record, clock }: ObserveParts): Promise<Observed> {
+  if (clock.now() < (record.state.rebootUntilMs ?? 0)) {
+    await machine.command('system_reset')
+    await machine.command('cont')
+    await record.keep({ rebootUntilMs: undefined })
+    return { again: true }
+  }
+  return { end: { phase: 'Succeeded', message: 'the guest has shut down' } }
+}
+
+/** Lets a guest go on and its clock catch up, as that stood still. Throws as `Machine.command`. */
+export async function resume(machine: Machine, log: Log): Promise<void> {
+  await machine.command('cont')
+  if (!machine.hasAgent) return
+  await machine
+    .withAgent((path) => askAgent(path, 'guest-set-time'))
+    .catch((error: unknown) => log.debug({ err: error }, 'the guest agent did not set the clock'))
+}

@@ -1,0 +1,43 @@
+import type { Condition } from '../../kinds/meta.ts'
+import type { GuestReport } from '../../rpc/actions.ts'
+import type { GuestState, PausedBy } from './state.ts'
+
+const PAUSED: Record<PausedBy, { reason: string; message: string }> = {
+  user: { reason: 'PausedByUser', message: 'VMI was paused by user' },
+  'io-error': { reason: 'PausedIOError', message: 'VMI was paused, low-level IO error detected' },
+  unknown: { reason: 'Paused', message: 'VMI is paused' },
+}
+
+/** What the node says of a guest. */
+export function buildReport(state: GuestState): GuestReport {
+  const { guest, epoch, phase, reason, message, status, events } = state
+  return {
+    guest,
+    epoch,
+    phase,
+    ...(reason && { reason }),
+    ...(message && { message }),
+    conditions: conditionsOf(state),
+    status,
+    events,
+  }
+}
+
+/** Conditions that hold; one that does not is absent. Source: contract 7.5. */
+function conditionsOf({ phase, trouble, pausedBy, agentConnected, notMigratable }: GuestState): Condition[] {
+  const conditions: Condition[] = []
+  if (trouble) conditions.push({ type: 'Synchronized', status: 'False', ...trouble })
+  if (phase !== 'Running') return conditions
+  if (pausedBy) conditions.push({ type: 'Paused', status: 'True', ...PAUSED[pausedBy] })
+  if (agentConnected) conditions.push({ type: 'AgentConnected', status: 'True' })
+  if (notMigratable) {
+    conditions.push({ type: 'LiveMigratable', status: 'False', ...notMigratable })
+    conditions.push({
+      type: 'StorageLiveMigratable',
+      status: 'False',
+      reason: 'NotMigratable',
+      message: notMigratable.message,
+    })
+  }
+  return conditions
+}

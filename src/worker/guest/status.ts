@@ -1,0 +1,114 @@
+import { createReadStream } from 'node:fs'
+import { crc32 } from 'node:zlib'
+import type { VmiSpec } from '../../kinds/kubevirt.ts'
+import { isRecord, type JsonRecord } from '../../lib/json.ts'
+import type { MachinePlan } from '../../qemu/plan.ts'
+import { formatBytes } from '../../lib/quantity.ts'
+import type { GuestReport } from '../../rpc/actions.ts'
+
+type Status = GuestReport['status']
+
+const CARD_PREFIX = 'ua-'
+const MIB = 1024n ** 2n
+
+/**
+ * The members of `VMI.status` that are known once the guest's command line is, read from that: they say what was
+ * built, not what was asked for. Nothing the guest says is in them.
+ */
+export async function statusOf(plan: MachinePlan, argv: readonly string[]): Promise<Status> {
+  const memory = memoryOf(argv)
+  const kernelBootStatus = await kernelStatusOf(plan)
+  return {
+    machine: { type: plan.machineType },
+    ...(memory && { memory: { guestAtBoot: memory, guestCurrent: memory, guestRequested: memory } }),
+    currentCPUTopology: topologyOf(argv),
+    interfaces: interfacesOf(plan.spec, argv),
+    volumeStatus: volumesOf(plan.spec),
+    migrationMethod: plan.disks.some(({ readOnly }) => !readOnly) ? 'BlockMigration' : 'LiveMigration',
+    ...(kernelBootStatus && { kernelBootStatus }),
+  }
+}
+
+/** Values of an option, in order. */
+function valuesOf(argv: readonly string[], option: string): string[] {
+  return argv.flatMap((arg, index) => (arg === option ? (argv[index + 1] ?? []) : []))
+}
+
+function jsonOf(argv: readonly string[], option: string): JsonRecord[] {
+  return valuesOf(argv, option).flatMap((text) => {
+    const value: unknown = text.startsWith('{') ? JSON.parse(text) : undefined
+    return isRecord(value) ? [value] : []
+  })
+}
+
+/** `a=1,b=2` as a record; none of the options read here has a comma in a value. */
+function pairsOf(argv: readonly string[], option: string): Record<string, string> {
+  const [text = ''] = valuesOf(argv, option)
+  return Object.fromEntries(text.split(',').map((pair) => pair.split('=', 2) as [string, string]))
+}
+
+function topologyOf(argv: readonly string[]): NonNullable<Status['currentCPUTopology']> {
+  const { cpus, cores, threads } = pairsOf(argv, '-smp')
+  const perSocket = { cores: Number(cores ?? 1), threads: Number(threads ?? 1) }
+  return { ...perSocket, sockets: Number(cpus ?? 1) / (perSocket.cores * perSocket.threads) }
+}
+
+function memoryOf(argv: readonly string[]): string | undefined {
+  const mib = /^(\d+)M$/.exec(pairsOf(argv, '-m').size ?? '')?.[1]
+  return mib === undefined ? undefined : formatBytes(BigInt(mib) * MIB)
+}
+
+function interfacesOf({ domain }: VmiSpec, argv: readonly string[]): NonNullable<Status['interfaces']> {
+  const networks = jsonOf(argv, '-netdev')
+  return jsonOf(argv, '-device').flatMap((device) => {
+    const network = networks.find(({ id }) => id === device.netdev)
+    if (!network) return []
+    const name = String(device.id).slice(CARD_PREFIX.length)
+    const address = typeof network.dhcpstart === 'string' ? network.dhcpstart : undefined
+    const isDown = domain.devices.interfaces?.find((one) => one.name === name)?.state === 'down'
+    return {
+      name,
+      mac: String(device.mac),
+      // What QEMU's own DHCP server gives the guest.
+      ...(address && { ipAddress: address, ipAddresses: [address] }),
+      infoSource: 'domain',
+      queueCount: 1,
+      linkState: isDown ? 'down' : 'up',
+    }
+  })
+}
+
+/** What Linux calls disks on each bus. */
+const DEVICE_PREFIXES: Record<string, string> = { virtio: 'vd', sata: 'sd', scsi: 'sd', usb: 'sd' }
+
+function volumesOf({ domain, volumes = [] }: VmiSpec): NonNullable<Status['volumeStatus']> {
+  const counts = new Map<string, number>()
+  return (domain.devices.disks ?? []).flatMap(({ name, disk, cdrom, lun }) => {
+    const bus = disk?.bus ?? cdrom?.bus ?? lun?.bus ?? (lun ? 'scsi' : 'sata')
+    const prefix = DEVICE_PREFIXES[bus] ?? 'sd'
+    const index = counts.get(prefix) ?? 0
+    counts.set(prefix, index + 1)
+    const hasVolume = volumes.some((volume) => volume.name === name)
+    return hasVolume ? { name, target: prefix + letters(index) } : []
+  })
+}
+
+/** 0 is `a`, 25 is `z`, 26 is `aa`. */
+function letters(index: number): string {
+  const last = String.fromCodePoint(97 + (index % 26))
+  return index < 26 ? last : letters(Math.floor(index / 26) - 1) + last
+}
+
+async function kernelStatusOf({ kernelBoot }: MachinePlan): Promise<Status['kernelBootStatus']> {
+  if (!kernelBoot?.kernel) return undefined
+  return {
+    kernelInfo: { checksum: await checksumOf(kernelBoot.kernel) },
+    ...(kernelBoot.initrd && { initrdInfo: { checksum: await checksumOf(kernelBoot.initrd) } }),
+  }
+}
+
+async function checksumOf(file: string): Promise<number> {
+  let sum = 0
+  for await (const chunk of createReadStream(file) as AsyncIterable<Buffer>) sum = crc32(chunk, sum)
+  return sum
+}

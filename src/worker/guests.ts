@@ -1,0 +1,95 @@
+import { mkdir, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { refusedSubject } from '../kinds/kind.ts'
+import { VMIS } from '../kinds/table.ts'
+import { badRequest, notFound } from '../lib/errors.ts'
+import type { GuestRef, GuestReport, SyncRequest } from '../rpc/actions.ts'
+import { syncFolder } from './files/durable.ts'
+import { errnoOf } from './files/errno.ts'
+import { guestFiles } from './files/paths.ts'
+import { Guest } from './guest/guest.ts'
+import { newState, readState, UnreadableState } from './guest/state.ts'
+import type { WorkerParts } from './parts.ts'
+
+/** The guests of a worker. */
+export class Guests implements AsyncDisposable {
+  readonly #parts: WorkerParts
+  readonly #guests = new Map<string, Guest>()
+  /** Guests that are just being written down, so that nobody does it twice. */
+  readonly #arriving = new Map<string, Promise<Guest>>()
+
+  constructor(parts: WorkerParts) {
+    this.#parts = parts
+  }
+
+  /** Takes on the guests that an earlier worker has left; resolves when it is known how they are. */
+  async load(): Promise<void> {
+    const { dirs, log } = this.#parts
+    const starts: Promise<void>[] = []
+    for (const entry of await readdir(dirs.stateDir, { withFileTypes: true })) {
+      if (!entry.isDirectory()) continue
+      try {
+        const state = await readState(join(dirs.stateDir, entry.name, 'state.json'))
+        if (state)
+          starts.push(
+            this.#admit(new Guest(state, this.#parts, () => this.#guests.delete(entry.name)), entry.name),
+          )
+      } catch (error) {
+        if (!(error instanceof UnreadableState)) throw error
+        log.error({ err: error }, 'a guest is left alone')
+      }
+    }
+    await Promise.all(starts)
+  }
+
+  /** The guest. Throws 404 where there is none. */
+  get({ uid, name }: GuestRef): Guest {
+    const guest = this.#guests.get(uid)
+    if (!guest) throw notFound(refusedSubject(VMIS), name)
+    return guest
+  }
+
+  /** The guest of a request, which is written down where it is new. Throws 400 for a UID that is none. */
+  async getOrCreate({ vmi, epoch }: SyncRequest): Promise<Guest> {
+    const { uid, namespace, name } = vmi.metadata
+    if (!Number.isSafeInteger(epoch)) throw badRequest(`${epoch} is no epoch`)
+    const known = this.#guests.get(uid) ?? this.#arriving.get(uid)
+    if (known) return known
+    const arriving = this.#create({ uid, namespace, name }, epoch)
+    this.#arriving.set(uid, arriving)
+    try {
+      return await arriving
+    } finally {
+      this.#arriving.delete(uid)
+    }
+  }
+
+  /** What is known of all of them. */
+  reports(): GuestReport[] {
+    return [...this.#guests.values()].map(({ report }) => report)
+  }
+
+  /** Leaves the guests running. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#guests.values()].map((guest) => guest[Symbol.asyncDispose]()))
+    this.#guests.clear()
+  }
+
+  async #create(ref: GuestRef, epoch: number): Promise<Guest> {
+    const { dirs } = this.#parts
+    await mkdir(guestFiles(dirs, ref.uid).stateDir, { mode: 0o711 }).catch((error: unknown) => {
+      // What a crash has left of one that was forgotten, or of one that was never written down.
+      if (errnoOf(error) !== 'EEXIST') throw error
+    })
+    const guest = new Guest(newState(ref, epoch), this.#parts, () => this.#guests.delete(ref.uid))
+    await guest.save()
+    await syncFolder(dirs.stateDir)
+    await this.#admit(guest, ref.uid)
+    return guest
+  }
+
+  async #admit(guest: Guest, uid: string): Promise<void> {
+    this.#guests.set(uid, guest)
+    await guest.start()
+  }
+}

@@ -1,0 +1,34 @@
+import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import type { QemuCapabilities } from '../qemu/probe.ts'
+import type { NodeUpdate } from '../rpc/actions.ts'
+import type { WorkerDirs } from './files/paths.ts'
+import type { Limit } from './limit.ts'
+import type { UserChooser } from './user.ts'
+import type { Images } from './volumes/context.ts'
+
+/** How guests' CPUs are run on this node. */
+export interface Acceleration {
+  accelerator: 'kvm' | 'tcg'
+  /** Why it is not KVM, for people. Empty with KVM. */
+  note: string
+}
+
+/** What all guests of a worker share. */
+export interface WorkerParts {
+  nodeName: string
+  dirs: WorkerDirs
+  images: Images
+  qemu: QemuCapabilities
+  acceleration: Acceleration
+  /** Name or path of the program. */
+  qemuImg: string
+  userOf: UserChooser
+  hostDiskPrefixes: readonly string[]
+  pulls: Limit
+  starts: Limit
+  clock: Clock
+  log: Log
+  /** Tells those who watch. */
+  publish: (update: NodeUpdate) => void
+}

@@ -1,0 +1,173 @@
+import { Duplex } from 'node:stream'
+import { notFound } from '../../src/lib/errors.ts'
+import type {
+  Actions,
+  GuestRef,
+  GuestReport,
+  NodeInfo,
+  NodeUpdate,
+  SyncRequest,
+} from '../../src/rpc/actions.ts'
+
+export const GUEST: GuestRef = { uid: '7f1c5f0e-0000-4000-8000-000000000001', namespace: 'ns1', name: 'vm1' }
+
+export const INFO: NodeInfo = {
+  nodeName: 'n1',
+  version: '0.1.0',
+  rpcVersions: ['1'],
+  bootId: 'boot',
+  architecture: 'amd64',
+  qemuVersion: '7.2.0',
+  accelerator: 'tcg',
+  accelerationNote: 'no /dev/kvm',
+  machineTypes: ['pc-q35-7.2'],
+  cpuModels: ['max'],
+  capacity: { cpus: 2, memoryBytes: 2 ** 32 },
+} as unknown as NodeInfo
+
+export function reportOf(guest: GuestRef, epoch = 1): GuestReport {
+  return { guest, epoch, phase: 'Running', conditions: [], status: {}, events: [] }
+}
+
+export function syncOf(guest: GuestRef, payload = ''): SyncRequest {
+  const { uid, namespace, name } = guest
+  return {
+    epoch: 3,
+    vmi: {
+      apiVersion: 'kubevirt.io/v1',
+      kind: 'VirtualMachineInstance',
+      metadata: { uid, namespace, name, resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' },
+      spec: { domain: { devices: {} } },
+    },
+    secrets: { s1: { key: payload } },
+    configMaps: {},
+    config: { allowEmulation: true },
+  }
+}
+
+/** A guest's side of a stream: everything that comes in goes back. */
+export class Echo extends Duplex {
+  constructor() {
+    super({ allowHalfOpen: false })
+    this.on('error', () => {})
+  }
+
+  override _read(): void {
+    // `_write` brings what there is.
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.push(chunk)
+    done()
+  }
+
+  override _final(done: () => void): void {
+    this.push(null)
+    done()
+  }
+}
+
+/** A worker that has one guest and writes down what it is asked. */
+export class FakeWorker implements Actions {
+  readonly asked: unknown[] = []
+  readonly streams: Duplex[] = []
+  makeStream: () => Duplex = () => new Echo()
+  /** What the next call fails with. */
+  failure: Error | undefined
+  /** Keeps calls waiting while it is there. */
+  hold: Promise<void> | undefined
+  readonly updates: NodeUpdate[] = [{ type: 'snapshot', guests: [reportOf(GUEST)] }]
+  #wake: () => void = () => {}
+  watchers = 0
+
+  tell(update: NodeUpdate): void {
+    this.updates.push(update)
+    this.#wake()
+  }
+
+  async #take(...words: unknown[]): Promise<void> {
+    this.asked.push(words)
+    await this.hold
+    if (this.failure) throw this.failure
+  }
+
+  #check(guest: GuestRef): void {
+    if (guest.uid !== GUEST.uid) throw notFound({ group: '', kind: 'guest' }, guest.uid)
+  }
+
+  async info(): Promise<NodeInfo> {
+    await this.#take('info')
+    return INFO
+  }
+
+  async sync(request: SyncRequest): Promise<GuestReport> {
+    await this.#take('sync', request)
+    const { uid, namespace, name } = request.vmi.metadata
+    return reportOf({ uid, namespace, name }, request.epoch)
+  }
+
+  async remove(guest: GuestRef, options: { graceSeconds: number }): Promise<void> {
+    await this.#take('remove', guest, options)
+    this.#check(guest)
+  }
+
+  async report(guest: GuestRef): Promise<GuestReport> {
+    await this.#take('report', guest)
+    this.#check(guest)
+    return reportOf(guest)
+  }
+
+  async *watch(signal: AbortSignal): AsyncGenerator<NodeUpdate, void, void> {
+    this.watchers += 1
+    try {
+      for (let at = 0; !signal.aborted;) {
+        const update = this.updates[at]
+        if (update) {
+          at += 1
+          yield update
+          continue
+        }
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve
+          signal.addEventListener('abort', () => resolve(), { once: true })
+        })
+      }
+    } finally {
+      this.watchers -= 1
+    }
+  }
+
+  async pause(guest: GuestRef): Promise<void> {
+    await this.#take('pause', guest)
+    this.#check(guest)
+  }
+
+  async unpause(guest: GuestRef): Promise<void> {
+    await this.#take('unpause', guest)
+  }
+
+  async softreboot(guest: GuestRef): Promise<void> {
+    await this.#take('softreboot', guest)
+  }
+
+  async reset(guest: GuestRef): Promise<void> {
+    await this.#take('reset', guest)
+  }
+
+  async console(guest: GuestRef): Promise<Duplex> {
+    await this.#take('console', guest)
+    this.#check(guest)
+    return this.#open()
+  }
+
+  async vnc(guest: GuestRef, options: { preserveSession: boolean }): Promise<Duplex> {
+    await this.#take('vnc', guest, options)
+    return this.#open()
+  }
+
+  #open(): Duplex {
+    const stream = this.makeStream()
+    this.streams.push(stream)
+    return stream
+  }
+}
