@@ -44,12 +44,16 @@ const ENVELOPES = ['DeleteOptions', 'ListMeta', 'Status']
 /** Definitions of the built-in kinds, of further core types, and of what requests and answers hold. */
 export function buildBuiltIn(kinds: readonly Kind[], coreTypes: readonly string[]): Definitions {
   const roots = kinds.map((kind) => ({ type: modelOf(kind), group: groupOf(kind) }))
-  const wanted = [...roots, ...[...coreTypes, ...ENVELOPES].map((type) => ({ type: `V1${type}`, group: 'core' }))]
+  const wanted = [
+    ...roots,
+    ...[...coreTypes, ...ENVELOPES].map((type) => ({ type: `V1${type}`, group: 'core' })),
+  ]
   const types = readTypes(wanted.map(({ type }) => ({ type, module: `${MODELS}/${type}.js` })))
   const groups = assignGroups(wanted, types)
   const definitions: Definitions = {}
   for (const [type, schema] of types) {
-    if (type !== 'Roots' && !SCALAR_MODELS.has(type)) definitions[nameOf(type, groups)] = convert(type, schema, groups)
+    if (type !== 'Roots' && !SCALAR_MODELS.has(type))
+      definitions[nameOf(type, groups)] = convert(type, schema, groups)
   }
   return definitions
 }
@@ -89,7 +93,11 @@ function nameOf(type: string, groups: Map<string, string>): string {
   return builtInName(groups.get(type) ?? 'core', version.toLowerCase(), bare)
 }
 
-function convert(type: string, { properties = {}, required, description }: GeneratedSchema, groups: Map<string, string>): Schema {
+function convert(
+  type: string,
+  { properties = {}, required, description }: GeneratedSchema,
+  groups: Map<string, string>,
+): Schema {
   const attributes = attributesOf(type)
   const members = Object.entries(properties).map(([name, property]): [string, Schema] => {
     const attribute = attributes.find(({ baseName }) => baseName === wireName(name))
@@ -112,7 +120,8 @@ function wireName(name: string): string {
 
 function attributesOf(type: string): Attribute[] {
   const model: unknown = Reflect.get(models, type)
-  if (typeof model !== 'function' || !('getAttributeTypeMap' in model)) throw new Error(`no model is called ${type}`)
+  if (typeof model !== 'function' || !('getAttributeTypeMap' in model))
+    throw new Error(`no model is called ${type}`)
   // Every model has this static method; it is generated.
   return (model.getAttributeTypeMap as () => Attribute[])()
 }

@@ -34,7 +34,8 @@ export function buildKubeVirt(kinds: readonly Kind[], catalogue: Catalogue): Def
   ])
   const definitions: Definitions = {}
   for (const [type, schema] of types) {
-    if (type !== 'Roots' && isOwn(type) && schema.properties) definitions[nameOf(type)] = convert(type, schema)
+    if (type !== 'Roots' && isOwn(type) && schema.properties)
+      definitions[nameOf(type)] = convert(type, schema)
   }
   for (const [name, members] of catalogue) {
     if (!isForeign(name)) definitions[catalogueName(name)] = merge(members, definitions[catalogueName(name)])
@@ -57,12 +58,19 @@ function isForeign(name: string): boolean {
 
 /** Core types that KubeVirt's refer to, without their version. */
 export function coreTypesOf(catalogue: Catalogue): string[] {
-  return [...catalogue.keys()].filter((name) => name.startsWith('core.')).map((name) => name.slice('core.'.length))
+  return [...catalogue.keys()]
+    .filter((name) => name.startsWith('core.'))
+    .map((name) => name.slice('core.'.length))
 }
 
 /** Kubernetes' own types, which the package has copies of, and types of CDI under the names of core types. */
 const CORE = /^K8sIoApi(?:CoreV1|machineryPkgApisMetaV1)(?<bare>.+)$/
-const CDI_CORE = new Set(['V1PersistentVolumeClaimSpec', 'V1ObjectMeta', 'V1LabelSelector', 'V1VolumeResourceRequirements'])
+const CDI_CORE = new Set([
+  'V1PersistentVolumeClaimSpec',
+  'V1ObjectMeta',
+  'V1LabelSelector',
+  'V1VolumeResourceRequirements',
+])
 
 function isOwn(type: string): boolean {
   return !CORE.test(type) && !CDI_CORE.has(type)
@@ -84,7 +92,8 @@ function convert(owner: string, { properties = {}, required, description }: Gene
     const wire = name.replace(/^_/, '')
     return [wire, describe(convertMember(`${owner}.${wire}`, property), property.description)]
   })
-  if (owner.endsWith('Condition')) members.push(...CONDITION_TIMES.map((name): [string, Schema] => [name, refTo(TIME)]))
+  if (owner.endsWith('Condition'))
+    members.push(...CONDITION_TIMES.map((name): [string, Schema] => [name, refTo(TIME)]))
   return {
     type: 'object',
     ...(description && { description }),

@@ -13,7 +13,11 @@ export const SCALARS: Definitions = {
     format: 'date-time',
     description: 'A moment in RFC 3339 with microseconds, such as 2026-01-31T12:00:00.000000Z.',
   },
-  [DURATION]: { type: 'string', format: 'duration', description: 'A span of time such as 90s, 1h30m or 1.5h.' },
+  [DURATION]: {
+    type: 'string',
+    format: 'duration',
+    description: 'A span of time such as 90s, 1h30m or 1.5h.',
+  },
   [QUANTITY]: {
     oneOf: [{ type: 'string' }, { type: 'number' }],
     format: 'quantity',

@@ -41,6 +41,8 @@ function limitWords(definitions: Definitions, catalogue: Catalogue): void {
 
 /** The file's text: one definition a line, so that a change shows as the lines it touches. */
 export function formatSchemas(definitions: Definitions): string {
-  const lines = Object.entries(definitions).map(([name, schema]) => `${JSON.stringify(name)}: ${JSON.stringify(schema)}`)
+  const lines = Object.entries(definitions).map(
+    ([name, schema]) => `${JSON.stringify(name)}: ${JSON.stringify(schema)}`,
+  )
   return `{\n${lines.join(',\n')}\n}\n`
 }

@@ -102,11 +102,13 @@ export interface ShapeReport {
   causes: { reason: string; message: string; field: string }[]
   /** Paths of fields the schema does not know, such as `spec.template.spec.domian`. */
   unknownFields: string[]
+  /** Whether there are members that are `null`: they count as absent, and pruning takes them away. */
+  hasNulls?: boolean
 }
 
 /** Checks objects against the schema of their kind. */
 export interface ShapeChecker {
   check(kind: Kind, object: KubeObject): ShapeReport
-  /** A copy without the fields the schema does not know. */
+  /** A copy without the fields the schema does not know, and without those that are `null`. */
   prune<T extends KubeObject>(kind: Kind, object: T): T
 }

@@ -110,8 +110,9 @@ async function copyToGuest(
   count: { bytesToGuest: number },
   signal: AbortSignal,
 ): Promise<SessionEnd | undefined> {
+  // Listens from now on: a client may send together with its handshake.
+  const messages = on(socket, 'message', { close: ['close'], highWaterMark: 1, signal })
   async function* bytes(): AsyncGenerator<Buffer> {
-    const messages = on(socket, 'message', { close: ['close'], highWaterMark: 1, signal })
     for await (const [data, isBinary] of messages) {
       liveness.heard()
       if (!isBinary || !Buffer.isBuffer(data)) continue

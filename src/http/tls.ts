@@ -29,8 +29,6 @@ export function serverOptions(tls: Tls | undefined, log: Log): object {
   const common = {
     logger: false,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
-    requestTimeout: 60_000,
-    keepAliveTimeout: 60_000,
     forceCloseConnections: true,
     // Fastify's defaults delete unknown fields and coerce types.
     ajv: {
@@ -52,7 +50,12 @@ function secureOptions(tls: Tls) {
     requestCert: true,
     rejectUnauthorized: false,
     settings: HTTP2_SETTINGS,
+    // For HTTP/1.1, on whose server Fastify's own options have no hold. Source: security H2.
     maxHeaderSize: 16 * KIB,
+    headersTimeout: 10_000,
+    requestTimeout: 60_000,
+    keepAliveTimeout: 60_000,
+    connectionsCheckingInterval: 5_000,
     maxSessionInvalidFrames: 100,
     streamResetBurst: 200,
     streamResetRate: 33,

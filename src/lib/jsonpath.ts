@@ -22,7 +22,8 @@ const MEMBER = /\.((?:[^.[\]\\'"(){}]|\\.)+)/y
 const QUOTED = /\['((?:[^'\\]|\\.)*)'\]|\["((?:[^"\\]|\\.)*)"\]/y
 const INDEX = /\[(-?\d+)\]/y
 const ALL = /\[\*\]|\.\*/y
-const FILTER = /\[\?\(\s*@((?:\.(?:[^.[\]\\'"(){}\s=!]|\\.)+|\['[^']*'\])+)\s*(==|!=)\s*('[^']*'|"[^"]*"|[^\s)]+)\s*\)\]/y
+const FILTER =
+  /\[\?\(\s*@((?:\.(?:[^.[\]\\'"(){}\s=!]|\\.)+|\['[^']*'\])+)\s*(==|!=)\s*('[^']*'|"[^"]*"|[^\s)]+)\s*\)\]/y
 
 /** Reads a path such as `.status.conditions[?(@.type=='Ready')].status`. Throws `JsonPathError`. */
 export function parseJsonPath(text: string): JsonPath {
@@ -49,7 +50,8 @@ function readStep(take: (pattern: RegExp) => RegExpExecArray | null, fail: () =>
   const index = take(INDEX)
   if (index) return indexStep(Number(index[1]))
   const filter = take(FILTER)
-  if (filter) return filterStep(parseJsonPath(filter[1] ?? ''), filter[2] === '==', readLiteral(filter[3] ?? ''))
+  if (filter)
+    return filterStep(parseJsonPath(filter[1] ?? ''), filter[2] === '==', readLiteral(filter[3] ?? ''))
   throw fail()
 }
 

@@ -48,8 +48,8 @@ export async function openApiServerRole(options: ApiServerRoleOptions): Promise<
   await using stack = new AsyncDisposableStack()
   const listen = parseListen(options.listen)
   const serving = stack.use(await openServing(options))
-  const { client, store } = stack.use(await openCluster(options))
   const { directory: nodes } = stack.use(await openClusterNodes(options))
+  const { client, store } = stack.use(await openCluster(options))
   const events = stack.use(
     openEventRecorder({ store, component: 'virtgate-apiserver', clock: systemClock, log }),
   )

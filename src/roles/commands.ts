@@ -1,12 +1,10 @@
 /** The commands that run a part of virtgate: `up` and the roles of a cluster. */
 import { Option, type Command } from 'commander'
-import { openApiServerRole } from './apiserver.ts'
-import type { ClusterOptions } from './cluster.ts'
-import { openControllerRole } from './controller.ts'
+import { addApiServer, addController } from './cluster-commands.ts'
+import { aborted, collect, count, logLevel } from './command-options.ts'
 import { defaultDataDir } from './data-dir.ts'
-import { openEmbedded } from './embedded.ts'
-import { LOG_LEVELS, openLog, type LogLevel } from './log.ts'
-import { openWorkerRole, type WorkerRoleOptions } from './worker.ts'
+import { openLog, type LogLevel } from './log.ts'
+import type { WorkerRoleOptions } from './worker.ts'
 
 /** Adds them to the program. They run until `signal` aborts. */
 export function addRoles(program: Command, signal: AbortSignal): void {
@@ -16,22 +14,6 @@ export function addRoles(program: Command, signal: AbortSignal): void {
   addApiServer(program, signal)
   addController(program, signal)
   addWorker(program, signal)
-}
-
-function logLevel(): Option {
-  return new Option('--log-level <level>', 'how much is logged to standard error, as JSON lines')
-    .choices(LOG_LEVELS)
-    .default('warn')
-}
-
-function count(text: string): number {
-  const number = Number(text)
-  if (!Number.isSafeInteger(number) || number < 0) throw new RangeError(`${text} is no count`)
-  return number
-}
-
-function collect(value: string, previous: string[]): string[] {
-  return [...previous, value]
 }
 
 interface UpOptions {
@@ -68,6 +50,8 @@ function addUp(program: Command, signal: AbortSignal): void {
 }
 
 async function runUp(options: UpOptions, signal: AbortSignal): Promise<void> {
+  // Each role is loaded by the one process that runs it: it is the larger part of what the process holds.
+  const { openEmbedded } = await import('./embedded.ts')
   const say = (text: string) => process.stdout.write(`${text}\n`)
   await using server = await openEmbedded({
     ...options,
@@ -88,101 +72,6 @@ async function runUp(options: UpOptions, signal: AbortSignal): Promise<void> {
   const again = new AbortController()
   process.once('SIGINT', () => again.abort(new Error('not waited for')))
   await server.stopGuests(again.signal)
-}
-
-/** Options that `apiserver` and `controller` share. */
-interface ClusterCommandOptions extends ClusterOptions {
-  node: string[]
-  nodes?: string
-  workerCa: string
-  logLevel: LogLevel
-}
-
-/** Which workers there are. `kubeconfig` and `context` are options of the whole program. */
-function addNodeOptions(command: Command): Command {
-  return command
-    .option('--node <name=address:port>', 'a node and where its worker listens; may be repeated', collect, [])
-    .option('--nodes <file>', 'instead: YAML list of {name, address: "ADDRESS:PORT"}, read again on change')
-    .requiredOption('--worker-ca <file>', 'authority of the certificates of workers, PEM')
-}
-
-interface ApiServerCommandOptions extends ClusterCommandOptions {
-  listen: string
-  tlsCert: string
-  tlsKey: string
-  clientCa?: string
-  workerCert: string
-  workerKey: string
-  drain: number
-}
-
-function addApiServer(program: Command, signal: AbortSignal): void {
-  const command = program
-    .command('apiserver')
-    .description(
-      'serve the subresource API (start, stop, console, …) for VMs that a Kubernetes API holds; that API is found by ' +
-        "--kubeconfig, KUBECONFIG or a pod's own credentials, and says who callers are and what they may do",
-    )
-    .option('--listen <address:port>', 'where to serve', '0.0.0.0:8443')
-    .requiredOption('--tls-cert <file>', 'certificate shown to clients, PEM')
-    .requiredOption('--tls-key <file>', 'its key, PEM')
-    .option(
-      '--client-ca <file>',
-      'authority whose client certificates are believed, PEM; else tokens alone are',
-    )
-    .requiredOption('--worker-cert <file>', 'certificate shown to workers, PEM')
-    .requiredOption('--worker-key <file>', 'its key, PEM')
-  addNodeOptions(command)
-    .option('--drain <seconds>', 'how long open consoles may go on when the server ends', count, 0)
-    .addOption(logLevel())
-    .action((_options: object, self: Command) => runApiServer(self.optsWithGlobals(), signal))
-}
-
-async function runApiServer(options: ApiServerCommandOptions, signal: AbortSignal): Promise<void> {
-  await using server = await openApiServerRole({
-    ...options,
-    servingCert: options.tlsCert,
-    servingKey: options.tlsKey,
-    tls: { cert: options.workerCert, key: options.workerKey, ca: options.workerCa },
-    drainSeconds: options.drain,
-    log: openLog(options.logLevel),
-    signal,
-  })
-  process.stdout.write(`serving the subresource API at ${server.url}\n`)
-  await aborted(signal)
-}
-
-interface ControllerCommandOptions extends ClusterCommandOptions {
-  tlsCert: string
-  tlsKey: string
-  ownNodes?: boolean
-}
-
-function addController(program: Command, signal: AbortSignal): void {
-  const command = program
-    .command('controller')
-    .description(
-      'make workers run the VMs that a Kubernetes API holds; that API is found by --kubeconfig, KUBECONFIG or a ' +
-        "pod's own credentials. One such process at a time",
-    )
-    .requiredOption('--tls-cert <file>', 'certificate shown to workers, PEM')
-    .requiredOption('--tls-key <file>', 'its key, PEM')
-  addNodeOptions(command)
-    .option('--own-nodes', 'create Node objects and keep them, where no kubelet does')
-    .addOption(logLevel())
-    .action((_options: object, self: Command) => runController(self.optsWithGlobals(), signal))
-}
-
-async function runController(options: ControllerCommandOptions, signal: AbortSignal): Promise<void> {
-  await using controller = await openControllerRole({
-    ...options,
-    tls: { cert: options.tlsCert, key: options.tlsKey, ca: options.workerCa },
-    ownNodes: options.ownNodes ?? false,
-    log: openLog(options.logLevel),
-    signal,
-  })
-  process.stdout.write(`reconciling the VMs of ${controller.server}\n`)
-  await aborted(signal)
 }
 
 interface WorkerCommandOptions extends Omit<WorkerRoleOptions, 'log' | 'signal'> {
@@ -213,6 +102,7 @@ function addWorker(program: Command, signal: AbortSignal): void {
 }
 
 async function runWorker(options: WorkerCommandOptions, signal: AbortSignal): Promise<void> {
+  const { openWorkerRole } = await import('./worker.ts')
   const closed = new AbortController()
   if (options.exitWithStdin) {
     process.stdin.on('close', () => closed.abort()).resume()
@@ -221,11 +111,4 @@ async function runWorker(options: WorkerCommandOptions, signal: AbortSignal): Pr
   await using worker = await openWorkerRole({ ...options, log: openLog(options.logLevel), signal: stop })
   process.stdout.write(`${JSON.stringify({ listening: worker.port })}\n`)
   await aborted(stop)
-}
-
-async function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return
-  const { promise, resolve } = Promise.withResolvers<void>()
-  signal.addEventListener('abort', () => resolve(), { once: true })
-  await promise
 }

@@ -24,8 +24,8 @@ export interface RunningController extends AsyncDisposable {
 export async function openControllerRole(options: ControllerRoleOptions): Promise<RunningController> {
   const { ownNodes, log } = options
   await using stack = new AsyncDisposableStack()
-  const { client, store } = stack.use(await openCluster(options))
   const nodes = stack.use(await openClusterNodes(options))
+  const { client, store } = stack.use(await openCluster(options))
   const events = stack.use(
     openEventRecorder({ store, component: 'virtgate-controller', clock: systemClock, log }),
   )

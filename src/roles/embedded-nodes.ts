@@ -66,8 +66,13 @@ async function openProcess(options: NodeOptions): Promise<AsyncDisposable> {
   const { name, directory, certificates, log, stateDir, runDir, dirs, hostDiskPrefixes, onProgress } = options
   const files = certificates.files(`worker-${name}`)
   const args = [
-    ...['--listen', '127.0.0.1:0', '--state', stateDir, '--run', runDir, '--images', dirs.images],
-    ...['--tls-cert', files.cert, '--tls-key', files.key, '--client-ca', files.ca],
+    '--listen=127.0.0.1:0',
+    `--state=${stateDir}`,
+    `--run=${runDir}`,
+    `--images=${dirs.images}`,
+    `--tls-cert=${files.cert}`,
+    `--tls-key=${files.key}`,
+    `--client-ca=${files.ca}`,
     ...hostDiskPrefixes.flatMap((prefix) => ['--host-disk', prefix]),
   ]
   let connection: AsyncDisposable | undefined

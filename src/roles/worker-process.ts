@@ -24,9 +24,9 @@ export interface WorkerProcessOptions {
   clock: Clock
   log: Log
   /** Called each time one listens. */
-  onReady(port: number): Promise<void>
+  onReady: (port: number) => Promise<void>
   /** Called each time one has ended. */
-  onExit(): Promise<void>
+  onExit: () => Promise<void>
 }
 
 /**

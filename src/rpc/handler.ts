@@ -30,8 +30,10 @@ export interface HandlerOptions {
   clock: Clock
 }
 
-/** How long answers that are under way may take when the server closes; twice, for streams and for calls. */
+/** How long answers that are under way may take when the server closes. */
 export const DRAIN_MS = 2_000
+/** How long clients may take to ask how their streams ended when the server closes. */
+const VERDICT_MS = 500
 
 /** Answers what arrives at a worker. */
 export class Handler {
@@ -51,7 +53,7 @@ export class Handler {
     this.#closing.abort()
     for (const guest of this.#guests) guest.destroy(new StreamEnded('draining'))
     await Promise.all(this.#splices)
-    await this.#verdicts.whenTaken(DRAIN_MS)
+    await this.#verdicts.whenTaken(VERDICT_MS)
     this.#verdicts[Symbol.dispose]()
   }
 

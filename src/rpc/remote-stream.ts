@@ -75,16 +75,7 @@ async function refusalOf(response: IncomingMessage): Promise<Error> {
     text += String(chunk)
     if (text.length > BODY_LIMIT) break
   }
-  return fromWireError(tryParse(text), code) ?? new Error(`the worker answered ${code} without a Status`)
-}
-
-function tryParse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    // What is no JSON is no Status either.
-    return undefined
-  }
+  return fromWireError(text, code) ?? new Error(`the worker answered ${code} without a Status`)
 }
 
 /**

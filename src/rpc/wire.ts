@@ -28,15 +28,17 @@ export interface RpcTls {
 }
 
 /** How a byte stream ended, as the worker tells it. */
-export type StreamVerdict = 'ended' | 'broken' | 'displaced' | 'behind' | 'draining'
+export type StreamVerdict = (typeof STREAM_VERDICTS)[number]
+export const STREAM_VERDICTS = ['ended', 'broken', 'displaced', 'behind', 'draining'] as const
 
 /** What goes over the wire for an error: refusals as they are, nothing of anything else. */
 export function toWireError(error: unknown): StatusError {
   return error instanceof StatusError ? error : internalError('the worker failed; its log says why', error)
 }
 
-/** The refusal in an answer's body; `undefined` where that is none. */
-export function fromWireError(body: unknown, code: number): StatusError | undefined {
+/** The refusal in the text of an answer; `undefined` where that is none. */
+export function fromWireError(text: string, code: number): StatusError | undefined {
+  const body = parse(text)
   if (!isRecord(body) || body.kind !== 'Status') return undefined
   const { reason, message, details } = body
   const status: Partial<Status> = {
@@ -46,4 +48,13 @@ export function fromWireError(body: unknown, code: number): StatusError | undefi
     ...(isRecord(details) && { details }),
   }
   return StatusError.fromStatus(status, code)
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // What is no JSON is no Status either.
+    return undefined
+  }
 }

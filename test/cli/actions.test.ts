@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, writeFile } from 'node:fs/promises'
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -26,12 +26,7 @@ let kubeconfig: string
 let seen: Seen[]
 
 beforeAll(async () => {
-  server = createServer(async (request, response) => {
-    seen.push({ method: request.method, url: request.url, body: await json(request).catch(() => undefined) })
-    const missing = request.url?.includes('/missing/')
-    response.writeHead(missing ? 404 : 202, { 'content-type': 'application/json' })
-    response.end(missing ? JSON.stringify(notFound(refusedSubject(VMS), 'missing').toStatus()) : '')
-  })
+  server = createServer((request, response) => void answer(request, response))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -53,6 +48,13 @@ afterAll(() => {
 beforeEach(() => {
   seen = []
 })
+
+async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  seen.push({ method: request.method, url: request.url, body: await json(request).catch(() => undefined) })
+  const missing = request.url?.includes('/missing/')
+  response.writeHead(missing ? 404 : 202, { 'content-type': 'application/json' })
+  response.end(missing ? JSON.stringify(notFound(refusedSubject(VMS), 'missing').toStatus()) : '')
+}
 
 async function virtgate(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const env = { ...process.env, KUBECONFIG: kubeconfig }

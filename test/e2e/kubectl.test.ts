@@ -69,9 +69,12 @@ suite('stock kubectl with the kubeconfig that the server wrote', () => {
   })
 
   test('a user bound to a namespaced Role works there and is refused elsewhere', () => {
-    run('create', 'namespace', 'team-a')
-    run('create', 'serviceaccount', 'dev', '-n', 'team-a')
-    run('create', 'rolebinding', 'dev', '-n', 'team-a', '--clusterrole=edit', '--serviceaccount=team-a:dev')
+    const setUp = [
+      ['create', 'namespace', 'team-a'],
+      ['create', 'serviceaccount', 'dev', '-n', 'team-a'],
+      ['create', 'rolebinding', 'dev', '-n', 'team-a', '--clusterrole=edit', '--serviceaccount=team-a:dev'],
+    ]
+    for (const command of setUp) expect(run(...command)).toMatchObject({ status: 0, stderr: '' })
     const token = run('create', 'token', 'dev', '-n', 'team-a').stdout.trim()
     // An empty kubeconfig: the token has to stand alone, without the administrator's certificate.
     const url = run('config', 'view', '--raw', '-o', 'jsonpath={.clusters[0].cluster.server}').stdout

@@ -55,7 +55,12 @@ function fakeCapabilities({ root }: WorkerHome): QemuCapabilities {
     cpuModels: ['qemu64'],
     cpuFeatures: [],
     deviceTypes: [
-      ...['isa-serial', 'VGA', 'qemu-xhci', 'usb-tablet', 'pcie-root-port', 'virtserialport'],
+      'isa-serial',
+      'VGA',
+      'qemu-xhci',
+      'usb-tablet',
+      'pcie-root-port',
+      'virtserialport',
       ...['scsi', 'serial', 'net', 'rng', 'balloon', 'blk'].map((kind) => `virtio-${kind}-pci`),
     ],
     commands: [],

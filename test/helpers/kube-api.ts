@@ -90,7 +90,11 @@ export async function openKubeApi(options: TestKubeApiOptions = {}): Promise<Tes
     },
   }
   const app = buildServer({
-    parts: { store: registry.api.as({ name: 'server', groups: [] }), nodes: nodesOf({}), events: { record() {} } },
+    parts: {
+      store: registry.api.as({ name: 'server', groups: [] }),
+      nodes: nodesOf({}),
+      events: { record() {} },
+    },
     authenticator: byToken,
     authorizer,
     subresources,

@@ -190,7 +190,11 @@ export class WorkerWatch implements AsyncDisposable {
       if (found !== undefined) return found
       if (Date.now() > endMs)
         throw new Error(
-          `no ${what} within ${timeoutMs} ms; told: ${JSON.stringify(this.updates, undefined, 1).slice(-4000)}`,
+          `no ${what} within ${timeoutMs} ms; told: ${JSON.stringify(
+            this.updates.filter(({ type }) => type !== 'heartbeat'),
+            undefined,
+            1,
+          ).slice(-4000)}`,
         )
       await Promise.race([this.#wake.promise, sleep(100)])
     }

@@ -364,6 +364,15 @@ describe('over TLS', () => {
     await expect(dial(port, { maxVersion: 'TLSv1.1', minVersion: 'TLSv1.1' })).rejects.toThrow()
   })
 
+  test('requests that never end are given up', () => {
+    const { app } = api({}, { tls: pair })
+    expect(app.server).toMatchObject({
+      headersTimeout: 10_000,
+      requestTimeout: 60_000,
+      keepAliveTimeout: 60_000,
+    })
+  })
+
   test('closing does not wait for idle clients', async () => {
     const made = api({}, { tls: pair })
     const port = await listen(made)

@@ -376,6 +376,19 @@ async function raw(port: number, bytes: string): Promise<string> {
   return text
 }
 
+test('what a client sends together with its handshake is not lost', async () => {
+  const guest = new FakeGuest()
+  const { port } = await serve({ node: { console: async () => guest } })
+  const socket = connectTls({ port, host: '127.0.0.1', ca: authority.cert, ALPNProtocols: ['http/1.1'] })
+  await once(socket, 'secureConnect')
+  // A final binary frame of two bytes, masked with zeros.
+  const frame = Buffer.from([0x82, 0x82, 0, 0, 0, 0, 0x68, 0x69])
+  socket.write(Buffer.concat([Buffer.from(handshake()), frame]))
+  await once(guest, 'got')
+  expect(guest.text()).toBe('hi')
+  socket.destroy()
+})
+
 test.each([
   ['no upgrade', { Connection: undefined, Upgrade: undefined }, 400],
   ['no Connection', { Connection: undefined }, 400],

@@ -56,13 +56,6 @@ async function boot(name: string, spec: Parameters<typeof fakeVmi>[1] = {}) {
 }
 
 const typesOf = (conditions: Condition[]): string[] => conditions.map(({ type }) => type)
-const isGone = (pid: number | undefined): boolean => {
-  try {
-    return !process.kill(pid ?? 0, 0)
-  } catch {
-    return true
-  }
-}
 
 test('says what the node is, and with what guests are run', async () => {
   expect(await worker.info()).toMatchObject({
@@ -105,7 +98,9 @@ test.each([
 ])(
   'a guest that %s fails, its QEMU is ended, and its report stays until it is removed',
   async (name, reason) => {
-    const guest = await boot(name)
+    const vmi = fakeVmi(name)
+    const guest = refOf(vmi)
+    await worker.sync(requestFor(vmi))
     const failed = await watch.report(guest.uid, ({ phase }) => phase === 'Failed')
     expect(failed).toMatchObject({ reason })
     await expect.poll(() => pidOf(home, guest.uid)).toBeUndefined()
@@ -126,10 +121,10 @@ test('without KVM a guest fails where emulation is not allowed', async () => {
 })
 
 test('what cannot be built fails the guest, naming the field', async () => {
-  const vmi = fakeVmi('odd', { domain: { devices: { tpm: {} } } })
+  const vmi = fakeVmi('odd', { domain: { devices: { downwardMetrics: {} } } })
   await worker.sync(requestFor(vmi))
   const failed = await watch.report(vmi.metadata.uid, ({ phase }) => phase === 'Failed')
-  expect(failed.conditions[0]?.message).toMatch(/^spec\.domain\.devices\.tpm: /)
+  expect(failed.conditions[0]?.message).toMatch(/^spec\.domain\.devices\.downwardMetrics: /)
 })
 
 test('a guest whose disk is full is paused and says why, and goes on when there is room', async () => {
@@ -293,11 +288,10 @@ test('the serial console echoes, ends with its guest, and is given back after a 
   const screen = new Screen(await worker.console(guest))
   screen.type('hello')
   await screen.shows(/hello\n/)
-  const ended = once(screen.stream, 'close')
+  const ended = once(screen.stream, 'error')
   await reopen({})
-  await ended
+  expect((await ended)[0]).toMatchObject({ name: 'StreamEnded', reason: 'draining' })
   const again = new Screen(await worker.console(guest))
-  await again.shows(/login: /)
   again.type('again')
   await again.shows(/again\n/)
 })
@@ -369,26 +363,6 @@ test('a guest that was being prepared when its worker ended waits to be told aga
   await watch.report(vmi.metadata.uid, ({ message }) => /told again/.test(message ?? ''))
   const { spec } = fakeVmi('plain')
   await worker.sync(requestFor({ ...vmi, spec }))
-  await watch.report(vmi.metadata.uid, ({ phase }) => phase === 'Running')
-})
-
-test('a stubborn QEMU is killed', async () => {
-  const guest = await boot('stubborn')
-  const pid = pidOf(home, guest.uid)
-  await worker.remove(guest, { graceSeconds: 0 })
-  await watch.removed(guest.uid)
-  expect(isGone(pid)).toBe(true)
-}, 30_000)
-
-test('a watcher that does not read gets the latest report alone, then what came after', async () => {
-  const stop = new AbortController()
-  const updates = worker.watch(stop.signal)[Symbol.asyncIterator]()
-  expect((await updates.next()).value).toMatchObject({ type: 'snapshot' })
-  const guest = await boot('plain')
-  await worker.pause(guest)
-  const { value } = await updates.next()
-  const types = value?.type === 'report' ? typesOf(value.guest.conditions) : []
-  expect(types).toContain('Paused')
-  stop.abort()
-  expect((await updates.next()).done).toBe(true)
+  const running = await watch.report(vmi.metadata.uid, ({ phase }) => phase === 'Running')
+  expect(running.message).toBeUndefined()
 })

@@ -11,7 +11,11 @@ export function buildCoreVersions(served: readonly GroupVersionResources[]) {
 
 /** `/apis`: all groups but the core one. */
 export function buildGroupList(served: readonly GroupVersionResources[]) {
-  return { kind: 'APIGroupList', apiVersion: 'v1', groups: groupNames(served).map((name) => describe(name, served)) }
+  return {
+    kind: 'APIGroupList',
+    apiVersion: 'v1',
+    groups: groupNames(served).map((name) => describe(name, served)),
+  }
 }
 
 /** `/apis/G`: one group. */

@@ -73,7 +73,13 @@ function resourcesOf(kind: Kind): ApiResource[] {
     ...(shortNames && { shortNames }),
     ...(categories && { categories }),
   }
-  const status = { name: `${plural}/status`, singularName: '', namespaced, kind: kind.kind, verbs: STATUS_VERBS }
+  const status = {
+    name: `${plural}/status`,
+    singularName: '',
+    namespaced,
+    kind: kind.kind,
+    verbs: STATUS_VERBS,
+  }
   const isAccount = kind.group === '' && plural === 'serviceaccounts'
   return [resource, ...(kind.hasStatus ? [status] : []), ...(isAccount ? [TOKEN] : [])]
 }

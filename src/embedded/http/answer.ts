@@ -12,7 +12,7 @@ export interface Presenter {
   kind: Kind
   printer: TablePrinter
   /** Milliseconds since 1970. */
-  now(): number
+  now: () => number
 }
 
 /** What the client of a request is to be answered with. Throws 406. */
@@ -41,14 +41,8 @@ function viewObject(
   metadata: ListMeta,
   now: number,
 ): unknown {
-  switch (view.as) {
-    case 'object':
-      return object
-    case 'table':
-      return printer.print([object], metadata, { ...view, now })
-    case 'partial':
-      return toPartial(object, view.version)
-  }
+  if (view.as === 'table') return printer.print([object], metadata, { ...view, now })
+  return view.as === 'partial' ? toPartial(object, view.version) : object
 }
 
 /** Answers with a list. */
@@ -70,18 +64,15 @@ function viewList(
   printer: TablePrinter,
   now: number,
 ): unknown {
-  switch (view.as) {
-    case 'object':
-      return { kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind), metadata, items }
-    case 'table':
-      return printer.print(items, metadata, { ...view, now })
-    case 'partial':
-      return {
-        kind: 'PartialObjectMetadataList',
-        apiVersion: `meta.k8s.io/${view.version}`,
-        metadata,
-        items: items.map((item) => toPartial(item, view.version)),
-      }
+  if (view.as === 'table') return printer.print(items, metadata, { ...view, now })
+  if (view.as === 'object') {
+    return { kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind), metadata, items }
+  }
+  return {
+    kind: 'PartialObjectMetadataList',
+    apiVersion: `meta.k8s.io/${view.version}`,
+    metadata,
+    items: items.map((item) => toPartial(item, view.version)),
   }
 }
 

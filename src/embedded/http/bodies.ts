@@ -14,8 +14,10 @@ export const BODY_LIMIT_BYTES = 3 * 1024 * 1024
 /** Bodies come to the handlers as bytes: what they may be depends on the request, and refusals are ours. */
 export function takeBodiesAsBytes(scope: FastifyInstance): void {
   scope.removeAllContentTypeParsers()
-  scope.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_LIMIT_BYTES }, (_request, body, done) =>
-    done(null, body),
+  scope.addContentTypeParser(
+    '*',
+    { parseAs: 'buffer', bodyLimit: BODY_LIMIT_BYTES },
+    (_request, body, done) => done(null, body),
   )
 }
 
@@ -47,7 +49,10 @@ export function readObject(request: FastifyRequest): unknown {
 }
 
 /** A patch and its kind. Throws 400 where it cannot be read, 415 where its media type is not known. */
-export function readPatch(request: FastifyRequest, accepted: readonly PatchType[]): { type: PatchType; body: unknown } {
+export function readPatch(
+  request: FastifyRequest,
+  accepted: readonly PatchType[],
+): { type: PatchType; body: unknown } {
   const mediaType = mediaTypeOf(request)
   if (APPLY_PATCHES.has(mediaType)) {
     throw unsupportedMediaType(
@@ -90,11 +95,16 @@ function readDeletionBody(body: Record<string, unknown>): DeleteOptions {
   })
   const policy = choosePolicy(read.propagationPolicy, flagOf(orphanDependents))
   const conditions = readPreconditions(preconditions)
-  return { ...read, ...(policy && { propagationPolicy: policy }), ...(conditions && { preconditions: conditions }) }
+  return {
+    ...read,
+    ...(policy && { propagationPolicy: policy }),
+    ...(conditions && { preconditions: conditions }),
+  }
 }
 
 function textMember(name: string, value: unknown): Record<string, string> {
-  return value === undefined || value === null ? {} : { [name]: String(value) }
+  if (value === undefined || value === null) return {}
+  return { [name]: typeof value === 'string' ? value : JSON.stringify(value) }
 }
 
 function flagOf(value: unknown): boolean | undefined {

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { notAcceptable } from '../../lib/errors.ts'
+import { encodingOf, parseAccept } from './negotiate.ts'
 
 /** A body that changes only with the program, and what tells one from another. */
 export interface Document {
@@ -15,12 +17,15 @@ export function buildDocument(value: unknown, contentType = 'application/json'):
   return { body, contentType, hash: createHash('sha256').update(body).digest('hex') }
 }
 
-/** Answers with a document, or 304 where the client has it already. */
+/** Answers with a document, or 304 where the client has it already. Throws 406 for clients that take no JSON. */
 export function sendDocument(
   request: FastifyRequest,
   reply: FastifyReply,
   { body, contentType, hash }: Document,
 ): FastifyReply {
+  if (!parseAccept(request.headers.accept).some(({ type }) => encodingOf(type) === 'json')) {
+    throw notAcceptable('only the following media types are accepted: application/json')
+  }
   const etag = `"${hash}"`
   reply.header('etag', etag).header('vary', 'Accept')
   if (isKnown(request.headers['if-none-match'], etag)) return reply.code(304).send()

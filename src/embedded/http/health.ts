@@ -8,7 +8,7 @@ export interface HealthCheck {
   /** Whether a server that fails it had better be restarted: then `/livez` looks at it, too. */
   isVital: boolean
   /** Throws where it does not work. */
-  run(): Promise<void>
+  run: () => Promise<void>
 }
 
 const PING: HealthCheck = { name: 'ping', isVital: true, run: async () => {} }
@@ -16,7 +16,11 @@ const PING: HealthCheck = { name: 'ping', isVital: true, run: async () => {} }
 /** Serves `/livez`, `/readyz` and `/healthz`, for anybody. */
 export function registerHealth(app: FastifyInstance, given: readonly HealthCheck[]): void {
   const all = [PING, ...given]
-  add(app, 'livez', all.filter(({ isVital }) => isVital))
+  add(
+    app,
+    'livez',
+    all.filter(({ isVital }) => isVital),
+  )
   add(app, 'readyz', all)
   add(app, 'healthz', all)
 }
@@ -42,7 +46,11 @@ async function answer(
   const results = await Promise.all(
     checks.map(async (check) => ({
       name: check.name,
-      word: excluded.has(check.name) ? 'excluded: ok' : (await works(check)) ? 'ok' : 'failed: reason withheld',
+      word: excluded.has(check.name)
+        ? 'excluded: ok'
+        : (await works(check))
+          ? 'ok'
+          : 'failed: reason withheld',
     })),
   )
   const failed = results.some(({ word }) => word.startsWith('failed'))

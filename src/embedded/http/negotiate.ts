@@ -84,7 +84,11 @@ export function negotiate(accept: string | undefined, shape: Shape, includeObjec
   )
 }
 
-function viewOf({ parameters }: MediaRange, shape: Shape, includeObject: string | undefined): View | undefined {
+function viewOf(
+  { parameters }: MediaRange,
+  shape: Shape,
+  includeObject: string | undefined,
+): View | undefined {
   const { as, g: group, v: version = '' } = parameters
   if (as === undefined) return { as: 'object' }
   if (group !== 'meta.k8s.io' || !META_VERSIONS.has(version)) return undefined

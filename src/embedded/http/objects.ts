@@ -35,14 +35,26 @@ export function patchTypesOf({ builtIn }: Kind): readonly PatchType[] {
 }
 
 /** Answers with an object. */
-export async function getObject({ request, reply, endpoint, api, presenter }: Exchange): Promise<FastifyReply> {
+export async function getObject({
+  request,
+  reply,
+  endpoint,
+  api,
+  presenter,
+}: Exchange): Promise<FastifyReply> {
   representationFor(request, 'object')
   const { namespace, name } = targetOf(request)
   return sendObject(presenter, request, reply, await api.get(endpoint.kind, namespace, name))
 }
 
 /** Answers with a list. */
-export async function listObjects({ request, reply, endpoint, api, presenter }: Exchange): Promise<FastifyReply> {
+export async function listObjects({
+  request,
+  reply,
+  endpoint,
+  api,
+  presenter,
+}: Exchange): Promise<FastifyReply> {
   representationFor(request, 'list')
   const { namespace } = targetOf(request)
   const options = readListOptions(request.query as RawQuery, namespace)

@@ -27,7 +27,7 @@ export interface KubernetesApiParts {
   /** Kinds that are answered and never stored. */
   reviews: readonly ReviewKind[]
   /** Answers `POST …/serviceaccounts/{name}/token`. */
-  requestToken(namespace: string, name: string, body: unknown): Promise<unknown>
+  requestToken: (namespace: string, name: string, body: unknown) => Promise<unknown>
   version: VersionInfo
   checks: readonly HealthCheck[]
   /** Groups that others serve at this port: discovery and OpenAPI show them, too. */
@@ -35,7 +35,7 @@ export interface KubernetesApiParts {
   schemas: SchemaSource
   clock: Pick<Clock, 'now' | 'after'>
   /** A whole number from 0 to below `below`: `randomInt`. */
-  random(below: number): number
+  random: (below: number) => number
   /** Is told what broke a watch whose answer had begun. */
-  onFailure(error: unknown): void
+  onFailure: (error: unknown) => void
 }

@@ -24,7 +24,8 @@ function readWhole(query: RawQuery, name: string): number | undefined {
   const text = readText(query, name)
   if (text === undefined || text === '') return undefined
   const value = Number(text)
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw wrong(name, text, 'it must be a whole number, 0 or more')
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value))
+    throw wrong(name, text, 'it must be a whole number, 0 or more')
   return value
 }
 
@@ -133,7 +134,9 @@ const MANAGER_LIMIT = 128
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/u
 
 /** How a write is to be done. */
-export function readWriteOptions(query: RawQuery): Pick<WriteContext, 'dryRun' | 'fieldValidation' | 'fieldManager'> {
+export function readWriteOptions(
+  query: RawQuery,
+): Pick<WriteContext, 'dryRun' | 'fieldValidation' | 'fieldManager'> {
   const fieldValidation = readWord(query, 'fieldValidation', VALIDATIONS) ?? 'Warn'
   const fieldManager = readText(query, 'fieldManager')
   if (fieldManager && (fieldManager.length > MANAGER_LIMIT || UNPRINTABLE.test(fieldManager))) {

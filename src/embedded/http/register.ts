@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { FastifyInstance } from 'fastify'
 import { registerDiscovery } from '../discovery/routes.ts'
 import { buildResources } from '../discovery/resources.ts'
@@ -25,6 +26,8 @@ export type { HealthCheck } from './health.ts'
 export function registerKubernetesApi(app: FastifyInstance, parts: KubernetesApiParts): void {
   const { kinds, reviews, extraGroups } = parts
   const closing = new AbortController()
+  // Every watch listens.
+  setMaxListeners(0, closing.signal)
   app.addHook('preClose', async () => closing.abort())
   registerInformation(app, parts)
   registerHealth(app, parts.checks)
@@ -69,7 +72,9 @@ function addEndpoint(
     config: { access: (request) => attributesOf(endpoint, request) },
     handler: async (request, reply) => {
       const exchange = { request, reply, endpoint, api, presenter }
-      return verb === 'list' && isWatch(request) ? watchObjects(exchange, parts) : handle(exchange)
+      // A HEAD has nothing to stream.
+      const isStream = verb === 'list' && request.method === 'GET' && isWatch(request)
+      return isStream ? watchObjects(exchange, parts) : handle(exchange)
     },
   })
 }

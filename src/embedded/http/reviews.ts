@@ -29,7 +29,14 @@ function addReview(scope: FastifyInstance, review: ReviewKind): void {
   const root = rootOf(review)
   const attributes = (request: FastifyRequest): ResourceAttributes => {
     const { namespace } = targetOf(request)
-    return { kind: 'resource', verb: 'create', group, version, resource: plural, ...(namespace && { namespace }) }
+    return {
+      kind: 'resource',
+      verb: 'create',
+      group,
+      version,
+      resource: plural,
+      ...(namespace && { namespace }),
+    }
   }
   scope.post(
     namespaced ? `${root}/namespaces/:namespace/${plural}` : `${root}/${plural}`,

@@ -15,7 +15,8 @@ export function sendWarnings(reply: FastifyReply, warnings: readonly string[]): 
   const values: string[] = []
   let total = 0
   for (const warning of new Set(warnings)) {
-    const text = warnings.length > 1 && warning.length > EACH_LIMIT ? `${warning.slice(0, EACH_LIMIT)}...` : warning
+    const text =
+      warnings.length > 1 && warning.length > EACH_LIMIT ? `${warning.slice(0, EACH_LIMIT)}...` : warning
     total += text.length
     if (total > TOTAL_LIMIT) break
     values.push(formatWarning(text))

@@ -17,9 +17,9 @@ export interface WatchParts {
   /** Aborts when the server is about to close: watches would hold it open. */
   closing: AbortSignal
   /** A whole number from 0 to below `below`. */
-  random(below: number): number
+  random: (below: number) => number
   /** Is told what broke a watch, apart from refusals. */
-  onFailure(error: unknown): void
+  onFailure: (error: unknown) => void
 }
 
 /** A watch lasts half an hour to an hour where the client does not say: not all come back at once. */
@@ -33,7 +33,7 @@ export async function watchObjects(exchange: Exchange, parts: WatchParts): Promi
   const { options, timeoutSeconds } = readWatchOptions(request.query as RawQuery, namespace)
   using stop = stopOf(reply, parts, timeoutSeconds || MINIMUM_SECONDS + parts.random(MINIMUM_SECONDS))
   const events = open(() => api.watch(endpoint.kind, options, stop.signal))
-  const encode = buildEncoder(view, presenter.printer, () => presenter.now())
+  const encode = buildEncoder(view, presenter.printer, presenter.now)
   reply.hijack()
   await stream(reply, write(events, encode, options, parts.onFailure))
   return reply
@@ -118,21 +118,20 @@ async function* write(
 
 /** Writes events as the client wants to see their objects. */
 function buildEncoder(view: View, printer: TablePrinter, now: () => number): Encode {
-  switch (view.as) {
-    case 'object':
-      // Serialised once for all who watch.
-      return ({ type, json }) => `{"type":"${type}","object":${json}}\n`
-    case 'partial':
-      return ({ type, object }) => line(type, toPartial(object, view.version))
-    case 'table': {
-      let noHeaders = false
-      return ({ type, object }) => {
-        const { resourceVersion } = object.metadata
-        const table = printer.print([object], { resourceVersion }, { ...view, noHeaders, now: now() })
-        noHeaders = true
-        return line(type, table)
-      }
-    }
+  if (view.as === 'table') return buildTableEncoder(view, printer, now)
+  if (view.as === 'partial') return ({ type, object }) => line(type, toPartial(object, view.version))
+  // Serialised once for all who watch.
+  return ({ type, json }) => `{"type":"${type}","object":${json}}\n`
+}
+
+/** Each event is a table of one row; the first has the definitions of the columns. */
+function buildTableEncoder(view: View & { as: 'table' }, printer: TablePrinter, now: () => number): Encode {
+  let noHeaders = false
+  return ({ type, object }) => {
+    const { resourceVersion } = object.metadata
+    const table = printer.print([object], { resourceVersion }, { ...view, noHeaders, now: now() })
+    noHeaders = true
+    return line(type, table)
   }
 }
 

@@ -5,7 +5,8 @@ import type { AnyObject } from '../parts.ts'
 import { unknownMetadataFields } from './metadata.ts'
 
 /**
- * The object without fields its schema does not know, which are reported as the client wants it.
+ * The object without fields its schema does not know, which are reported as the client wants it, and without those
+ * that are null.
  *
  * Throws 400 for unknown fields under `Strict`, 422 where the shape is wrong.
  * Source: "Field validation" in the Kubernetes API concepts.
@@ -24,5 +25,5 @@ export function checkFields(
   }
   if (context.fieldValidation !== 'Ignore') context.warnings.push(...words)
   if (report.causes.length > 0) throw invalid(refusedKind(kind), object.metadata?.name ?? '', report.causes)
-  return report.unknownFields.length > 0 ? shapes.prune(kind, object) : object
+  return report.unknownFields.length > 0 || report.hasNulls ? shapes.prune(kind, object) : object
 }

@@ -125,21 +125,25 @@ function describe({ kind, verb, subresource }: Endpoint): string {
 
 function operationId({ kind, verb, subresource, url }: Endpoint): string {
   const scope = url.includes(':namespace/') ? 'Namespaced' : kind.namespaced ? 'AllNamespaces' : ''
-  return [verb, kind.group || 'core', kind.version, scope, kind.kind, subresource ?? ''].filter(Boolean).join('_')
+  return [verb, kind.group || 'core', kind.version, scope, kind.kind, subresource ?? '']
+    .filter(Boolean)
+    .join('_')
 }
 
 function requestBodyOf({ kind, verb }: Endpoint): Operation | undefined {
   switch (verb) {
     case 'create':
     case 'update':
-      return { required: true, content: contentOf(['application/json', 'application/yaml'], refTo(kind.schema)) }
+      return {
+        required: true,
+        content: contentOf(['application/json', 'application/yaml'], refTo(kind.schema)),
+      }
     case 'patch':
       return { required: true, content: contentOf(patchMediaTypes(patchTypesOf(kind)), patchSchema()) }
     case 'delete':
     case 'deletecollection':
       return { content: contentOf(['application/json', 'application/yaml'], refTo(`${META}.DeleteOptions`)) }
-    case 'get':
-    case 'list':
+    default:
       return undefined
   }
 }

@@ -5,17 +5,30 @@ import { buildDocument, sendDocument, type Document } from '../http/document.ts'
 import { rootOf } from '../http/endpoints.ts'
 import type { KubernetesApiParts } from '../http/parts.ts'
 import { buildOpenApi } from './document.ts'
+import { buildOpenApiV2 } from './v2.ts'
 
 const INDEX = '/openapi/v3'
 
 type Parts = Pick<KubernetesApiParts, 'kinds' | 'schemas' | 'version' | 'extraGroups'>
 
-/** Serves OpenAPI v3, one document for each version of each group. They are built when somebody first asks. */
+/**
+ * Serves OpenAPI v3, one document for each version of each group, and the definitions as v2. They are built when
+ * somebody first asks.
+ *
+ * The protobuf form of v2, which kubectl would like to have for patches to custom kinds, is refused with 406: it goes on
+ * without.
+ */
 export function registerOpenApi(app: FastifyInstance, parts: Parts): void {
   const sources = sourcesOf(parts)
   let built: Map<string, Document> | undefined
   const documents = () => (built ??= buildDocuments(sources, parts))
   add(app, INDEX, () => buildDocument(indexOf(documents())))
+  let v2: Document | undefined
+  add(
+    app,
+    '/openapi/v2',
+    () => (v2 ??= buildDocument(buildOpenApiV2(parts.schemas.load(), parts.version.gitVersion))),
+  )
   for (const path of sources.keys()) {
     // Every source becomes a document.
     add(app, `${INDEX}/${path}`, () => documents().get(path)!)

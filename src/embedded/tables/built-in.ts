@@ -113,10 +113,7 @@ const nodes = [
   column('Container-Runtime', nodeInfo('containerRuntimeVersion'), WIDE),
 ]
 
-const serviceAccounts = [
-  column('Secrets', ({ secrets }: core.ServiceAccount) => secrets?.length ?? 0),
-  AGE,
-]
+const serviceAccounts = [column('Secrets', ({ secrets }: core.ServiceAccount) => secrets?.length ?? 0), AGE]
 
 const ACCESS_MODES: Record<string, string> = {
   ReadWriteOnce: 'RWO',
@@ -160,16 +157,22 @@ function quotaEntries(wantsLimits: boolean): (quota: KubeObject) => Cell {
     return Object.keys(hard)
       .filter((name) => LIMITED.test(name) === wantsLimits)
       .sort()
-      .map((name) => `${name}: ${String(used[name] ?? 0)}/${String(hard[name])}`)
+      .map((name) => `${name}: ${amount(used[name])}/${amount(hard[name])}`)
       .join(', ')
   }
+}
+
+function amount(quantity: unknown): string {
+  return typeof quantity === 'string' || typeof quantity === 'number' ? String(quantity) : '0'
 }
 
 const quotas = [column('Request', quotaEntries(false)), column('Limit', quotaEntries(true)), AGE]
 
 const leases = [column('Holder', ({ spec }: core.Lease) => spec?.holderIdentity ?? ''), AGE]
 
-const roles = [column('Created At', ({ metadata }: KubeObject) => metadata.creationTimestamp, { type: 'date' })]
+const roles = [
+  column('Created At', ({ metadata }: KubeObject) => metadata.creationTimestamp, { type: 'date' }),
+]
 
 type Binding = core.RoleBinding | core.ClusterRoleBinding
 

@@ -16,7 +16,7 @@ export interface TableColumn<T extends KubeObject = KubeObject> {
   /** Above 0: shown by `-o wide` only. */
   priority: number
   /** What the column shows of an object at a time, in milliseconds since 1970. */
-  cell(object: T, now: number): Cell
+  cell: (object: T, now: number) => Cell
 }
 
 /** How long ago a time was, as kubectl shows it; `<unknown>` where there is none. */
@@ -48,10 +48,10 @@ function cellOf(type: Column['type'], value: unknown, now: number): Cell {
       return typeof value === 'number' ? value : null
     case 'boolean':
       return typeof value === 'boolean' ? value : null
-    case 'string':
-      return textOf(value)
     case 'date':
       return typeof value === 'string' ? ageOrInvalid(value, now) : null
+    default:
+      return textOf(value)
   }
 }
 

@@ -26,7 +26,7 @@ type ColumnDefinition = Omit<TableColumn, 'cell'>
 
 /** How tables are made of objects of one kind. */
 export interface TablePrinter {
-  print(objects: readonly KubeObject[], metadata: ListMeta, options: PrintOptions): Table
+  print: (objects: readonly KubeObject[], metadata: ListMeta, options: PrintOptions) => Table
 }
 
 /** What a client says about the table it wants. */
@@ -81,14 +81,8 @@ export function buildPrinter(kind: Kind): TablePrinter {
 }
 
 function partOf(object: KubeObject, includeObject: IncludeObject, version: string): unknown {
-  switch (includeObject) {
-    case 'None':
-      return null
-    case 'Metadata':
-      return toPartial(object, version)
-    case 'Object':
-      return object
-  }
+  if (includeObject === 'None') return null
+  return includeObject === 'Object' ? object : toPartial(object, version)
 }
 
 /** An object of which only the metadata is told. Source: `metav1.PartialObjectMetadata`. */

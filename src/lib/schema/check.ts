@@ -90,7 +90,8 @@ class Walk {
 
   #noteUnknown(name: string): void {
     const { unknownFields } = this.report
-    if (unknownFields.length < LIMIT) unknownFields.push([...this.#path, `.${name}`].join('').replace(/^\./, ''))
+    if (unknownFields.length < LIMIT)
+      unknownFields.push([...this.#path, `.${name}`].join('').replace(/^\./, ''))
   }
 
   #noteMissing(name: string): void {
@@ -102,17 +103,14 @@ class Walk {
 
 /** A copy without members that the schema does not know and those that are `null`. What fits no schema is kept. */
 export function pruneValue(node: Node, value: unknown): unknown {
-  switch (node.kind) {
-    case 'any':
-    case 'scalar':
-      return value
-    case 'list':
-      return Array.isArray(value) ? value.map((element) => pruneValue(node.items, element)) : value
-    case 'map':
-      return isRecord(value) ? pruneMembers(value, () => node.values) : value
-    case 'object':
-      return isRecord(value) ? pruneMembers(value, (name) => node.members.get(name) ?? keep(node)) : value
+  if (node.kind === 'list' && Array.isArray(value)) {
+    return value.map((element) => pruneValue(node.items, element))
   }
+  if (node.kind === 'map' && isRecord(value)) return pruneMembers(value, () => node.values)
+  if (node.kind === 'object' && isRecord(value)) {
+    return pruneMembers(value, (name) => node.members.get(name) ?? keep(node))
+  }
+  return value
 }
 
 const ANY: Node = { kind: 'any' }

@@ -55,8 +55,14 @@ const string = typed('string', (value) => typeof value === 'string')
 const boolean = typed('boolean', (value) => typeof value === 'boolean')
 const number = typed('number', (value) => typeof value === 'number')
 const integer = typed('integer', (value) => Number.isInteger(value))
-const textOrNumber = typed('string or number', (value) => typeof value === 'string' || typeof value === 'number')
-const textOrInteger = typed('string or integer', (value) => typeof value === 'string' || Number.isInteger(value))
+const textOrNumber = typed(
+  'string or number',
+  (value) => typeof value === 'string' || typeof value === 'number',
+)
+const textOrInteger = typed(
+  'string or integer',
+  (value) => typeof value === 'string' || Number.isInteger(value),
+)
 
 const QUANTITY = /^[+-]?(\d+(\.\d*)?|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?(\d+(\.\d*)?|\.\d+))?$/
 const TIME = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d([.,]\d+)?([Zz]|[+-]\d\d:\d\d)$/

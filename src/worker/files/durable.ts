@@ -1,15 +1,14 @@
-import { randomUUID } from 'node:crypto'
 import { open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /**
  * Puts `text` in place of what a file held. Whoever reads finds the old or the new text, whole, also after a
- * loss of power. For the worker's own user alone.
+ * loss of power. For the worker's own user alone. One at a time: what a crash leaves is used again.
  */
 export async function writeDurably(file: string, text: string): Promise<void> {
-  const scratch = `${file}.${randomUUID()}`
+  const scratch = `${file}.new`
   try {
-    await using handle = await open(scratch, 'wx', 0o600)
+    await using handle = await open(scratch, 'w', 0o600)
     await handle.writeFile(text)
     await handle.sync()
     await rename(scratch, file)

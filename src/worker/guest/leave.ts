@@ -1,5 +1,5 @@
-import { rm, rmdir } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { readdir, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { syncFolder } from '../files/durable.ts'
 import { unlessMissing } from '../files/errno.ts'
 import type { GuestFiles } from '../files/paths.ts'
@@ -11,11 +11,12 @@ export async function release({ disks, generated, runDir }: GuestFiles): Promise
 
 /** Removes all that is left of a guest, its record last, so that what a crash leaves is removed by the next worker. */
 export async function forget(files: GuestFiles): Promise<void> {
+  const { stateDir, record } = files
   await release(files)
-  for (const log of [files.log, files.serialLog]) {
-    for (const file of [log, `${log}.1`]) await rm(file, { force: true })
+  for (const entry of (await unlessMissing(readdir(stateDir))) ?? []) {
+    const path = join(stateDir, entry)
+    if (path !== record) await rm(path, { recursive: true })
   }
-  await rm(files.record, { force: true })
-  await unlessMissing(rmdir(files.stateDir))
-  await syncFolder(dirname(files.stateDir))
+  await rm(stateDir, { recursive: true, force: true })
+  await syncFolder(dirname(stateDir))
 }

@@ -75,6 +75,7 @@ export class Life implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort()
+    this.machine?.drain()
     await this.#running
     await this.machine?.[Symbol.asyncDispose]()
     this.machine = undefined

@@ -150,6 +150,12 @@ export class Machine implements AsyncDisposable {
     return endsWithin(this.process, ms)
   }
 
+  /** Ends all streams because this process is about to end. */
+  drain(): void {
+    this.serial?.drain()
+    this.display?.drain()
+  }
+
   /** Ends all streams and connections. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort()

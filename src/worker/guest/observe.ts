@@ -115,7 +115,8 @@ async function markRunning(record: GuestRecord, pausedBy: PausedBy | undefined, 
 async function wake(machine: Machine, record: GuestRecord): Promise<Observed> {
   const { phase, launch, pausedBy } = record.state
   if (phase !== 'Scheduled') {
-    if (pausedBy) return {}
+    // A reset ends whatever else has stopped it.
+    if (pausedBy === 'user') return {}
     await machine.command('cont')
     return { again: true }
   }

@@ -45,6 +45,11 @@ export class Display implements Disposable {
     }
   }
 
+  /** Ends the session because this process is about to end. */
+  drain(): void {
+    this.#claim?.socket?.destroy(new StreamEnded('draining'))
+  }
+
   [Symbol.dispose](): void {
     this.#claim?.socket?.destroy()
     this.#claim = undefined

@@ -86,6 +86,11 @@ export class SerialConsole implements Keyboard, Disposable {
     if (this.#session === session) this.#session = undefined
   }
 
+  /** Ends the session because this process is about to end. */
+  drain(): void {
+    this.#session?.destroy(new StreamEnded('draining'))
+  }
+
   [Symbol.dispose](): void {
     this.#closed = true
     this.#retry?.[Symbol.dispose]()

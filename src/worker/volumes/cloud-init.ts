@@ -1,5 +1,6 @@
-import type { FieldPath } from '../../lib/field-path.ts'
+import { FieldPath } from '../../lib/field-path.ts'
 import { invalidConfig } from '../../qemu/argv/error.ts'
+import { macOf } from '../../qemu/argv/mac.ts'
 import { contentsOf, type Volume, type VolumeContext, type VolumeMaker } from './context.ts'
 import { makeDataImage } from './data-image.ts'
 import { type Propagation, sshKeys } from './ssh-keys.ts'
@@ -49,6 +50,7 @@ export const makeConfigDrive: VolumeMaker<Source> = async (source, place, contex
     hostname: vmi.spec.hostname || vmi.metadata.name,
     ...instanceType(context, 'instance_type'),
     ...(Object.keys(publicKeys).length > 0 && { public_keys: publicKeys }),
+    ...taggedCards(context),
   }
   const folder = 'openstack/latest'
   const files = {
@@ -57,6 +59,20 @@ export const makeConfigDrive: VolumeMaker<Source> = async (source, place, contex
     ...(networkData && { [`${folder}/network_data.json`]: networkData }),
   }
   return makeDataImage({ label: 'config-2', files }, place, context)
+}
+
+const INTERFACES = new FieldPath('spec.domain.devices.interfaces')
+
+/** Network cards that have a tag, by which the guest can tell them apart. */
+function taggedCards({ request }: VolumeContext): { devices?: object[] } {
+  const { spec, metadata } = request.vmi
+  const devices = (spec.domain.devices.interfaces ?? []).flatMap((card, index) => {
+    const { tag } = card
+    return tag
+      ? [{ type: 'nic', bus: 'pci', mac: macOf(metadata, card, INTERFACES.index(index)), tags: [tag] }]
+      : []
+  })
+  return devices.length > 0 ? { devices } : {}
 }
 
 const INSTANCE_TYPE_ANNOTATIONS = ['kubevirt.io/instancetype-name', 'kubevirt.io/cluster-instancetype-name']

@@ -14,7 +14,7 @@ const ANSWER_FILE = /^(auto)?unattend\.xml$/i
 /** Writes an image that guests read data from, and describes it as a disk. Throws `InvalidConfiguration`. */
 export async function makeDataImage(
   contents: IsoContents,
-  { name, at }: { name: string; at: FieldPath },
+  { name, at, readOnly }: { name: string; at: FieldPath; readOnly: boolean },
   { files, user }: VolumeContext,
 ): Promise<DiskFile> {
   const file = join(files.generated, `${name}.iso`)
@@ -25,7 +25,8 @@ export async function makeDataImage(
     throw error
   }
   await giveTo(file, user)
-  return { name, file, format: 'raw', readOnly: true }
+  // Of this guest alone, so it may write to it where its disk is writable: SATA disks have to be.
+  return { name, file, format: 'raw', readOnly }
 }
 
 /** An image with one file per key of a ConfigMap. */

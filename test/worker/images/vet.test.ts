@@ -72,7 +72,7 @@ requireQemu()('vetting', () => {
       '-f',
       'qcow2',
       '-o',
-      'encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10',
+      'encrypt.format=aes,encrypt.key-secret=s',
       'disk',
       '8M',
     )

@@ -1,0 +1,106 @@
+/** The commands of the roles that work for a Kubernetes API. */
+import type { Command } from 'commander'
+import type { ClusterOptions } from './cluster.ts'
+import { aborted, collect, count, logLevel } from './command-options.ts'
+import { openLog, type LogLevel } from './log.ts'
+
+/** Options that `apiserver` and `controller` share. */
+interface ClusterCommandOptions extends ClusterOptions {
+  node: string[]
+  nodes?: string
+  workerCa: string
+  logLevel: LogLevel
+}
+
+/** Which workers there are. `kubeconfig` and `context` are options of the whole program. */
+function addNodeOptions(command: Command): Command {
+  return command
+    .option('--node <name=address:port>', 'a node and where its worker listens; may be repeated', collect, [])
+    .option('--nodes <file>', 'instead: YAML list of {name, address: "ADDRESS:PORT"}, read again on change')
+    .requiredOption('--worker-ca <file>', 'authority of the certificates of workers, PEM')
+}
+
+interface ApiServerCommandOptions extends ClusterCommandOptions {
+  listen: string
+  tlsCert: string
+  tlsKey: string
+  clientCa?: string
+  workerCert: string
+  workerKey: string
+  drain: number
+}
+
+/** Adds `apiserver`. */
+export function addApiServer(program: Command, signal: AbortSignal): void {
+  const command = program
+    .command('apiserver')
+    .summary('serve the subresource API for VMs that a Kubernetes API holds')
+    .description(
+      'Serves the subresource API (start, stop, console, …) for VMs that a Kubernetes API holds. That API is found ' +
+        "by --kubeconfig, KUBECONFIG or a pod's own credentials; it says who callers are and what they may do.",
+    )
+    .option('--listen <address:port>', 'where to serve', '0.0.0.0:8443')
+    .requiredOption('--tls-cert <file>', 'certificate shown to clients, PEM')
+    .requiredOption('--tls-key <file>', 'its key, PEM')
+    .option(
+      '--client-ca <file>',
+      'authority whose client certificates are believed, PEM; else tokens alone are',
+    )
+    .requiredOption('--worker-cert <file>', 'certificate shown to workers, PEM')
+    .requiredOption('--worker-key <file>', 'its key, PEM')
+  addNodeOptions(command)
+    .option('--drain <seconds>', 'how long open consoles may go on when the server ends', count, 0)
+    .addOption(logLevel())
+    .action((_options: object, self: Command) => runApiServer(self.optsWithGlobals(), signal))
+}
+
+async function runApiServer(options: ApiServerCommandOptions, signal: AbortSignal): Promise<void> {
+  const { openApiServerRole } = await import('./apiserver.ts')
+  await using server = await openApiServerRole({
+    ...options,
+    servingCert: options.tlsCert,
+    servingKey: options.tlsKey,
+    tls: { cert: options.workerCert, key: options.workerKey, ca: options.workerCa },
+    drainSeconds: options.drain,
+    log: openLog(options.logLevel),
+    signal,
+  })
+  process.stdout.write(`serving the subresource API at ${server.url}\n`)
+  await aborted(signal)
+}
+
+interface ControllerCommandOptions extends ClusterCommandOptions {
+  tlsCert: string
+  tlsKey: string
+  ownNodes?: boolean
+}
+
+/** Adds `controller`. */
+export function addController(program: Command, signal: AbortSignal): void {
+  const command = program
+    .command('controller')
+    .summary('make workers run the VMs that a Kubernetes API holds')
+    .description(
+      'Makes workers run the VMs that a Kubernetes API holds. That API is found by --kubeconfig, KUBECONFIG or a ' +
+        "pod's own credentials. Run one such process at a time.",
+    )
+    .requiredOption('--tls-cert <file>', 'certificate shown to workers, PEM')
+    .requiredOption('--tls-key <file>', 'its key, PEM')
+  addNodeOptions(command)
+    .option('--own-nodes', 'create Node objects and keep them, where no kubelet does')
+    .addOption(logLevel())
+    .action((_options: object, self: Command) => runController(self.optsWithGlobals(), signal))
+}
+
+async function runController(options: ControllerCommandOptions, signal: AbortSignal): Promise<void> {
+  const { openControllerRole } = await import('./controller.ts')
+  await using controller = await openControllerRole({
+    ...options,
+    tls: { cert: options.tlsCert, key: options.tlsKey, ca: options.workerCa },
+    ownNodes: options.ownNodes ?? false,
+    log: openLog(options.logLevel),
+    signal,
+  })
+  process.stdout.write(`reconciling the VMs of ${controller.server}\n`)
+  await aborted(signal)
+}

@@ -1,0 +1,29 @@
+import { Option } from 'commander'
+import { LOG_LEVELS } from './log.ts'
+
+/** `--log-level`. */
+export function logLevel(): Option {
+  return new Option('--log-level <level>', 'how much is logged to standard error, as JSON lines')
+    .choices(LOG_LEVELS)
+    .default('warn')
+}
+
+/** A whole number from 0 on. Throws `RangeError`. */
+export function count(text: string): number {
+  const number = Number(text)
+  if (!Number.isSafeInteger(number) || number < 0) throw new RangeError(`${text} is no count`)
+  return number
+}
+
+/** For options that may be repeated. */
+export function collect(value: string, previous: string[]): string[] {
+  return [...previous, value]
+}
+
+/** Resolves once `signal` aborts. */
+export async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
+  const { promise, resolve } = Promise.withResolvers<void>()
+  signal.addEventListener('abort', () => resolve(), { once: true })
+  await promise
+}

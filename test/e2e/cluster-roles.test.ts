@@ -1,0 +1,278 @@
+import { once } from 'node:events'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { importGuest } from '../../src/guest/guest-image.ts'
+import { openKubeClient, type KubeClient } from '../../src/kube/client.ts'
+import type { Vm } from '../../src/kinds/kubevirt.ts'
+import { hasReason } from '../../src/lib/errors.ts'
+import { openImageStore } from '../../src/worker/images/store.ts'
+import { silentLog } from '../helpers/worker.ts'
+import { guestAssets, requireQemu } from '../helpers/guest.ts'
+import { openObjectServer, type ObjectServer } from '../helpers/object-server.ts'
+import { makeAuthority, servingPair, type TestAuthority } from '../helpers/pki.ts'
+import { startRole, type RoleProcess } from '../helpers/role-process.ts'
+import { eventually, guestPids } from '../helpers/server.ts'
+import { awaitPhase, getVmi, helloVm, openConsole, paths } from '../helpers/vms.ts'
+
+const NODE = 'node-a'
+const COMMON = { 'log-level': 'info' }
+
+requireQemu()('API server, controller and worker as processes of their own', () => {
+  const stack = new AsyncDisposableStack()
+  let objects: ObjectServer
+  let home: string
+  let worker: RoleProcess
+  let controller: RoleProcess
+  let apiserver: RoleProcess
+  let authority: TestAuthority
+  /** Clients of the API server process: somebody who may, and somebody who may not. */
+  let editor: KubeClient
+  let guest: KubeClient
+
+  beforeAll(async () => {
+    objects = stack.use(await openObjectServer([NODE]))
+    home = await makeHome(stack)
+    await allowEmulation(objects.client)
+    worker = stack.use(await startWorker(objects, home))
+    const { listening } = JSON.parse(worker.ready) as { listening: number }
+    const nodes = join(objects.dir, 'nodes.yaml')
+    await writeFile(nodes, `- {name: ${NODE}, address: "127.0.0.1:${listening}"}\n`)
+    controller = stack.use(await startController(objects, nodes))
+    authority = await makeAuthority()
+    apiserver = stack.use(await startApiServer(objects, authority, `${NODE}=127.0.0.1:${listening}`))
+    await createAccounts(objects.client)
+    editor = stack.use(await clientOf(objects, apiserver, authority, 'editor'))
+    guest = stack.use(await clientOf(objects, apiserver, authority, 'guest'))
+  })
+  afterAll(async () => {
+    for (const pid of guestPids(home)) process.kill(pid, 'SIGKILL')
+    await stack.disposeAsync()
+  })
+
+  test('a VM that is started at the API server runs on the worker, shows its console, and leaves nothing', async () => {
+    const { vms, vm, vmi, onVm } = paths('roamer')
+    await objects.client.call<Vm>({
+      method: 'POST',
+      path: vms,
+      body: helloVm('roamer', { graceSeconds: 20 }),
+    })
+    await editor.call({ method: 'PUT', path: onVm('start'), body: {} })
+    const { status } = await awaitPhase(objects.client, 'roamer', 'Running')
+    expect(status?.nodeName).toBe(NODE)
+    expect(guestPids(home)).toHaveLength(1)
+
+    const console = await openConsole(editor, 'roamer')
+    await console.sees(/GUEST-READY/)
+    console.type('echo sum=$((40+2))')
+    await console.sees(/sum=42/)
+
+    await editor.call({ method: 'PUT', path: onVm('stop'), body: {} })
+    await eventually('the VM is stopped', 60_000, async () => {
+      const { status } = await objects.client.call<Vm>({ method: 'GET', path: vm })
+      return status?.printableStatus === 'Stopped'
+    })
+    expect(console.text()).toContain('powering off')
+    expect(guestPids(home)).toEqual([])
+
+    await objects.client.call({ method: 'DELETE', path: vm })
+    for (const path of [vm, vmi]) {
+      await eventually(`${path} is gone`, 20_000, () => isGone(objects.client, path))
+    }
+    const events = await objects.client.call<{ items: { reason: string }[] }>({
+      method: 'GET',
+      path: '/api/v1/namespaces/default/events',
+    })
+    expect(events.items.map(({ reason }) => reason)).toEqual(expect.arrayContaining(['Created', 'Started']))
+  })
+
+  test('whoever shows nothing, or may not, is refused', async () => {
+    const path = paths('nobody').onVm('start')
+    const anonymous = stack.use(openKubeClient({ ...editor.config, token: async () => undefined }))
+    expect(await refusalOf(anonymous, path)).toMatchObject({ code: 401, reason: 'Unauthorized' })
+    const wrong = stack.use(openKubeClient({ ...editor.config, token: async () => 'nonsense' }))
+    expect(await refusalOf(wrong, path)).toMatchObject({ code: 401, reason: 'Unauthorized' })
+    expect(await refusalOf(guest, path)).toMatchObject({
+      code: 403,
+      reason: 'Forbidden',
+      message: expect.stringContaining('system:serviceaccount:default:guest'),
+    })
+    await expect(openConsole(guest, 'nobody')).rejects.toMatchObject({ code: 403, reason: 'Forbidden' })
+    expect(await refusalOf(editor, path)).toMatchObject({ code: 404, reason: 'NotFound' })
+  })
+
+  test('the holder of a client certificate of --client-ca is known by it', async () => {
+    const path = paths('nobody').onVm('start')
+    const bearing = async (commonName: string, organizations: string[], by = authority) => {
+      const pair = await by.issue({ usage: 'client', commonName, organizations })
+      const { config } = editor
+      return stack.use(
+        openKubeClient({ ...config, tls: { ...config.tls, ...pair }, token: async () => undefined }),
+      )
+    }
+    const nobody = await bearing('carol', [])
+    expect(await refusalOf(nobody, path)).toMatchObject({
+      code: 403,
+      message: expect.stringContaining('User "carol" cannot update'),
+    })
+    const administrator = await bearing('root', ['system:masters'])
+    expect(await refusalOf(administrator, path)).toMatchObject({ code: 404 })
+    const stranger = await bearing('root', ['system:masters'], await makeAuthority('a stranger'))
+    expect(await refusalOf(stranger, path)).toMatchObject({ code: 401 })
+  })
+
+  test('a new certificate is served without a restart, and a drain ends consoles', async () => {
+    const name = 'lasting'
+    await objects.client.call<Vm>({ method: 'POST', path: paths(name).vms, body: helloVm(name) })
+    await editor.call({ method: 'PUT', path: paths(name).onVm('start'), body: {} })
+    await awaitPhase(objects.client, name, 'Running')
+    const console = await openConsole(editor, name)
+    await console.sees(/GUEST-READY/)
+
+    const next = await makeAuthority('another authority')
+    await writePair(objects.dir, 'serving', await servingPair(next))
+    const renewed = stack.use(await clientOf(objects, apiserver, next, 'editor'))
+    const path = '/apis/subresources.kubevirt.io/v1/version'
+    await eventually('the new certificate is served', 20_000, () =>
+      renewed.call<object>({ method: 'GET', path }).catch(() => false),
+    )
+    // The stream was opened under the old certificate and lives on.
+    console.type('echo alive=$((6*7))')
+    await console.sees(/alive=42/)
+
+    const closed = once(console.duplex, 'close')
+    expect(await apiserver.stop()).toBe(0)
+    await closed
+    expect((await getVmi(objects.client, name))?.status?.phase).toBe('Running')
+    expect(await controller.stop()).toBe(0)
+    expect(await worker.stop()).toBe(0)
+    expect(guestPids(home)).toHaveLength(1)
+  })
+})
+
+async function makeHome(stack: AsyncDisposableStack): Promise<string> {
+  const home = await mkdtemp('/tmp/virtgate-role-')
+  stack.defer(() => rm(home, { recursive: true, force: true }))
+  // QEMU's own user has to pass through.
+  await chmod(home, 0o711)
+  await using images = await openImageStore({ dir: join(home, 'images'), log: silentLog })
+  await importGuest(images, await guestAssets())
+  return home
+}
+
+/** As an administrator of a cluster without KVM does it. */
+async function allowEmulation(client: KubeClient): Promise<void> {
+  await client.call({
+    method: 'PATCH',
+    path: '/apis/kubevirt.io/v1/namespaces/kubevirt/kubevirts/kubevirt',
+    contentType: 'application/merge-patch+json',
+    body: { spec: { configuration: { developerConfiguration: { useEmulation: true } } } },
+  })
+}
+
+function startWorker({ certificates }: ObjectServer, home: string): Promise<RoleProcess> {
+  const { cert, key, ca } = certificates.files(`worker-${NODE}`)
+  return startRole('worker', {
+    ...COMMON,
+    node: NODE,
+    listen: '127.0.0.1:0',
+    state: join(home, 'state'),
+    run: join(home, 'run'),
+    images: join(home, 'images'),
+    'tls-cert': cert,
+    'tls-key': key,
+    'client-ca': ca,
+  })
+}
+
+async function startController(objects: ObjectServer, nodes: string): Promise<RoleProcess> {
+  const { cert, key, ca } = objects.certificates.files('controller')
+  return startRole('controller', {
+    ...COMMON,
+    kubeconfig: await objects.kubeconfigOf('kubevirt', 'kubevirt-controller'),
+    nodes,
+    'own-nodes': true,
+    'tls-cert': cert,
+    'tls-key': key,
+    'worker-ca': ca,
+  })
+}
+
+async function startApiServer(
+  objects: ObjectServer,
+  authority: TestAuthority,
+  node: string,
+): Promise<RoleProcess> {
+  const serving = await writePair(objects.dir, 'serving', await servingPair(authority))
+  const clientCa = join(objects.dir, 'client-ca.crt')
+  await writeFile(clientCa, authority.cert)
+  const { cert, key, ca } = objects.certificates.files('apiserver')
+  return startRole('apiserver', {
+    ...COMMON,
+    kubeconfig: await objects.kubeconfigOf('kubevirt', 'kubevirt-apiserver'),
+    listen: '127.0.0.1:0',
+    node,
+    'tls-cert': serving.cert,
+    'tls-key': serving.key,
+    'client-ca': clientCa,
+    'worker-cert': cert,
+    'worker-key': key,
+    'worker-ca': ca,
+  })
+}
+
+async function writePair(dir: string, name: string, pair: { cert: string; key: string }) {
+  const files = { cert: join(dir, `${name}.crt`), key: join(dir, `${name}.key`) }
+  await writeFile(files.key, pair.key)
+  await writeFile(files.cert, pair.cert)
+  return files
+}
+
+/** Two service accounts of the namespace `default`, of which one may change VMs. */
+async function createAccounts(client: KubeClient): Promise<void> {
+  for (const name of ['editor', 'guest']) {
+    const body = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name } }
+    await client.call({ method: 'POST', path: '/api/v1/namespaces/default/serviceaccounts', body })
+  }
+  await client.call({
+    method: 'POST',
+    path: '/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings',
+    body: {
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind: 'RoleBinding',
+      metadata: { name: 'editors' },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'kubevirt.io:edit' },
+      subjects: [{ kind: 'ServiceAccount', namespace: 'default', name: 'editor' }],
+    },
+  })
+}
+
+async function clientOf(
+  objects: ObjectServer,
+  apiserver: RoleProcess,
+  authority: TestAuthority,
+  account: string,
+): Promise<KubeClient> {
+  const token = await objects.tokenOf('default', account)
+  const server = /https:\S+/.exec(apiserver.ready)?.[0] ?? ''
+  return openKubeClient({
+    server,
+    namespace: 'default',
+    tls: { ca: authority.cert },
+    token: async () => token,
+  })
+}
+
+async function refusalOf(client: KubeClient, path: string): Promise<unknown> {
+  return client.call({ method: 'PUT', path, body: {} }).then(
+    () => 'not refused',
+    (error: unknown) => error,
+  )
+}
+
+async function isGone(client: KubeClient, path: string): Promise<boolean> {
+  return client.call({ method: 'GET', path }).then(
+    () => false,
+    (error: unknown) => hasReason(error, 'NotFound'),
+  )
+}
