@@ -16,6 +16,7 @@ export function openLog(level: LogLevel, file?: string): Log {
       dest: file ?? 2,
       sync: true,
       mkdir: true,
+      mode: 0o600,
     }),
   )
 }

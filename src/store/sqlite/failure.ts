@@ -37,9 +37,26 @@ export function isSqliteError(error: unknown): boolean {
   return resultCode(error) !== undefined
 }
 
-/** What SQLite's refusal means for the file. */
+/** SQLite's code for what the file system has refused before SQLite was asked. */
+const CODES: Record<string, number> = {
+  EACCES: READONLY,
+  EPERM: READONLY,
+  EROFS: READONLY,
+  EIO: IOERR,
+  ENOSPC: FULL,
+  ENOENT: CANTOPEN,
+  ENOTDIR: CANTOPEN,
+  EISDIR: CANTOPEN,
+}
+
+function fileSystemCode(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined
+  return CODES[error.code]
+}
+
+/** What a refusal of SQLite or of the file system means for the file. */
 export function explainFailure(file: string, error: unknown): DatabaseFailure {
-  const code = resultCode(error)
+  const code = resultCode(error) ?? fileSystemCode(error)
   const text = error instanceof Error ? error.message : String(error)
   const advice = (code !== undefined && ADVICE[code]) || 'this is unexpected: keep the file and report it'
   return new DatabaseFailure(`cannot use the database ${file} (${text}): ${advice}`, error)

@@ -1,3 +1,4 @@
+import { chmodSync, closeSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { DatabaseFailure, explainFailure } from './failure.ts'
 
@@ -9,6 +10,7 @@ import { DatabaseFailure, explainFailure } from './failure.ts'
 export function openFile(file: string, durability: 'full' | 'normal'): DatabaseSync {
   let db: DatabaseSync | undefined
   try {
+    keepPrivate(file)
     db = new DatabaseSync(file, { timeout: 1000 })
     // One process alone assigns revisions: the lock is held until the file is closed.
     db.exec(
@@ -26,4 +28,11 @@ export function openFile(file: string, durability: 'full' | 'normal'): DatabaseS
     db?.close()
     throw error instanceof DatabaseFailure ? error : explainFailure(file, error)
   }
+}
+
+/** Secrets stand in the database: it and the files that SQLite makes beside it are their owner's alone. */
+function keepPrivate(file: string): void {
+  if (file === ':memory:') return
+  closeSync(openSync(file, 'a', 0o600))
+  chmodSync(file, 0o600)
 }

@@ -1,6 +1,14 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -283,4 +291,11 @@ test('objects that nobody has written to for a while are found', async () => {
   expect(database.listWrittenBefore('things', 1500)).toEqual([
     { kind: 'things', namespace: 'a', name: 'old' },
   ])
+})
+
+test('nobody but its owner can read the files of the database', async () => {
+  using database = openObjectDatabase({ file })
+  await put(database, 'secret')
+  for (const name of readdirSync(folder)) expect(statSync(join(folder, name)).mode & 0o077).toBe(0)
+  expect(readdirSync(folder)).not.toEqual([])
 })
