@@ -48,12 +48,15 @@ export interface EmbeddedApi extends AsyncDisposable {
   asSystem: Store
 }
 
-/** The one KubeVirt object of an embedded installation. */
+/**
+ * The one KubeVirt object of an embedded installation. Host disks pass admission here: which directories may be used is
+ * the worker's decision, and without `--host-disk` it is none.
+ */
 const KUBEVIRT: Draft<KubeVirt> = {
   apiVersion: 'kubevirt.io/v1',
   kind: 'KubeVirt',
   metadata: { name: 'kubevirt', namespace: 'kubevirt' },
-  spec: { configuration: {} },
+  spec: { configuration: { developerConfiguration: { featureGates: ['HostDisk'] } } },
 }
 
 /** Opens the database, fills it where it is empty, and starts what tends it. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
@@ -43,6 +43,7 @@ export async function makeHome(): Promise<WorkerHome> {
 
 /** A real worker with the real QEMU, emulating. The image store is shared by all tests on the machine. */
 export async function openTestWorker(home: WorkerHome, more: Partial<WorkerOptions> = {}): Promise<Worker> {
+  await mkdir(defaultCacheDir(), { recursive: true })
   const images = more.images ?? (await openImageStore({ dir: join(home.root, 'images'), log: silentLog }))
   return openWorker({
     nodeName: 'test-node',

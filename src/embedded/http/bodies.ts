@@ -42,7 +42,7 @@ export function readObject(request: FastifyRequest): unknown {
   // The typed client of kubectl sends nothing else.
   if (type === PROTOBUF) return decodeObject(bytesOf(request))
   const encoding = ENCODINGS[type]
-  if (!encoding) throw unknownFormat(type, ['application/json', 'application/yaml'])
+  if (!encoding) throw unknownFormat(type, ['application/json', 'application/yaml', PROTOBUF])
   const text = textOf(request)
   if (text.trim() === '') throw badRequest('the request has no body: send the object as JSON or YAML')
   return parse(text, encoding)

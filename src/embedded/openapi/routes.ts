@@ -1,11 +1,19 @@
 import type { FastifyInstance } from 'fastify'
 import type { Definitions } from '../../lib/schema/schema.ts'
 import { pathAccess } from '../http/access.ts'
-import { buildDocument, sendDocument, type Document } from '../http/document.ts'
+import {
+  answerDocument,
+  buildDocument,
+  buildDocumentOf,
+  sendDocument,
+  type Document,
+} from '../http/document.ts'
 import { rootOf } from '../http/endpoints.ts'
+import { encodingOf, parseAccept } from '../http/negotiate.ts'
 import type { KubernetesApiParts } from '../http/parts.ts'
 import { buildOpenApi } from './document.ts'
 import { buildOpenApiV2 } from './v2.ts'
+import { encodeOpenApiV2, V2_PROTOBUF, V2_PROTOBUF_ASKED } from './v2-protobuf.ts'
 
 const INDEX = '/openapi/v3'
 
@@ -14,21 +22,13 @@ type Parts = Pick<KubernetesApiParts, 'kinds' | 'schemas' | 'version' | 'extraGr
 /**
  * Serves OpenAPI v3, one document for each version of each group, and the definitions as v2. They are built when
  * somebody first asks.
- *
- * The protobuf form of v2, which kubectl would like to have for patches to custom kinds, is refused with 406: it goes on
- * without.
  */
 export function registerOpenApi(app: FastifyInstance, parts: Parts): void {
   const sources = sourcesOf(parts)
   let built: Map<string, Document> | undefined
   const documents = () => (built ??= buildDocuments(sources, parts))
   add(app, INDEX, () => buildDocument(indexOf(documents())))
-  let v2: Document | undefined
-  add(
-    app,
-    '/openapi/v2',
-    () => (v2 ??= buildDocument(buildOpenApiV2(parts.schemas.load(), parts.version.gitVersion))),
-  )
+  addV2(app, parts)
   for (const path of sources.keys()) {
     // Every source becomes a document.
     add(app, `${INDEX}/${path}`, () => documents().get(path)!)
@@ -61,6 +61,21 @@ function indexOf(documents: Map<string, Document>) {
   ])
   return { paths: Object.fromEntries(entries) }
 }
+
+/** In the form that the client names first. */
+function addV2(app: FastifyInstance, { schemas, version: { gitVersion } }: Parts): void {
+  const protobuf = buildDocumentOf(encodeOpenApiV2(gitVersion), V2_PROTOBUF)
+  let json: Document | undefined
+  app.get('/openapi/v2', { config: { access: pathAccess('/openapi/v2') } }, async (request, reply) => {
+    const types = parseAccept(request.headers.accept).map(({ type }) => type)
+    const first = types.find((type) => PROTOBUF_TYPES.includes(type) || encodingOf(type) === 'json')
+    if (first !== undefined && PROTOBUF_TYPES.includes(first)) return answerDocument(request, reply, protobuf)
+    json ??= buildDocument(buildOpenApiV2(schemas.load(), gitVersion))
+    return sendDocument(request, reply, json)
+  })
+}
+
+const PROTOBUF_TYPES: readonly string[] = [V2_PROTOBUF, V2_PROTOBUF_ASKED]
 
 function add(app: FastifyInstance, url: string, document: () => Document): void {
   app.get(url, { config: { access: pathAccess(url) } }, async (request, reply) =>

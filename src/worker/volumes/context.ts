@@ -5,7 +5,7 @@ import type { DiskFile } from '../../qemu/plan.ts'
 import type { ResolvedData, SyncRequest } from '../../rpc/actions.ts'
 import type { GuestFiles } from '../files/paths.ts'
 import { GuestFailure } from '../guest/failure.ts'
-import type { ImageStore, LocalImage } from '../images/store.ts'
+import type { ImageStore } from '../images/store.ts'
 import type { Limit } from '../limit.ts'
 import type { QemuUser } from '../user.ts'
 
@@ -38,8 +38,6 @@ export type VolumeMaker<Source> = (
   place: { name: string; at: FieldPath; readOnly: boolean },
   context: VolumeContext,
 ) => Promise<DiskFile>
-
-export type { LocalImage }
 
 export const VOLUMES = new Path('spec.volumes')
 

@@ -74,13 +74,21 @@ test('kinds say which they are, and what they mean', async () => {
   expect(components.schemas['v1.VirtualMachineSpec'].properties.runStrategy.description).toContain('Halted')
 })
 
-test('version 2 has the definitions, and is not to be had as protobuf', async () => {
+test('version 2 has the definitions', async () => {
   const { body } = await api.ask('GET', '/openapi/v2')
   expect(body.swagger).toBe('2.0')
   expect(body.definitions['v1.VirtualMachine'].properties.spec.$ref).toBe(
     '#/definitions/v1.VirtualMachineSpec',
   )
   expect(JSON.stringify(body)).not.toContain('#/components/')
+})
+
+test('version 2 as protobuf holds what kubectl needs to leave validation to the server', async () => {
   const accept = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf'
-  expect(await api.ask('GET', '/openapi/v2', { headers: { accept } })).toMatchObject({ code: 406 })
+  const answer = await api.ask('GET', '/openapi/v2', { headers: { accept } })
+  expect(answer).toMatchObject({ code: 200, headers: { 'content-type': accept.replace('@', '.') } })
+  expect(answer.text).toBe('\n\u00032.0\u0012\u0015\n\nKubernetes\u0012\u0007v1.34.0B\u0000')
+  const other = 'application/com.github.proto-openapi.spec.v3@v1.0+protobuf'
+  expect(await api.ask('GET', '/openapi/v2', { headers: { accept: other } })).toMatchObject({ code: 406 })
+  expect(await api.ask('GET', '/openapi/v3', { headers: { accept: other } })).toMatchObject({ code: 406 })
 })

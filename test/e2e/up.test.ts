@@ -1,0 +1,22 @@
+import { expect, test } from 'vitest'
+import { requireQemu } from '../helpers/guest.ts'
+import { guestPids, startServer } from '../helpers/server.ts'
+import { awaitPhase, bootVm, openConsole } from '../helpers/vms.ts'
+
+requireQemu()('virtgate up --stop-guests', () => {
+  test('shuts guests down at the end; a VM that is to run starts again with the next server', async () => {
+    const server = await startServer({ args: ['--stop-guests'] })
+    await bootVm(server.client, 'night-shift', { runStrategy: 'Halted' })
+    const before = await awaitPhase(server.client, 'night-shift', 'Running')
+    const console = await openConsole(server.client, 'night-shift')
+    await console.sees(/GUEST-READY/)
+    expect(await server.stop('SIGTERM')).toBe(0)
+    expect(console.text()).toContain('virtgate-guest: powering off')
+    expect(guestPids(server.data)).toEqual([])
+
+    await using again = await server.again()
+    const after = await awaitPhase(again.client, 'night-shift', 'Running')
+    expect(after.metadata.uid).not.toBe(before.metadata.uid)
+    expect(guestPids(server.data)).toHaveLength(1)
+  })
+})
