@@ -46,6 +46,8 @@ export interface EmbeddedApi extends AsyncDisposable {
   asApiServer: Store
   asController: Store
   asSystem: Store
+  /** Throws where the database does not take a write. */
+  checkDatabase(): Promise<void>
 }
 
 /**
@@ -109,6 +111,7 @@ export async function openEmbeddedApi(options: EmbeddedApiOptions): Promise<Embe
     asApiServer: api.as(kubeVirtAccount('apiserver')),
     asController: api.as(kubeVirtAccount('controller')),
     asSystem,
+    checkDatabase: () => database.write(() => {}),
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   }
 }

@@ -60,7 +60,7 @@ export function buildEmbeddedServer(parts: EmbeddedServerParts): FastifyInstance
     reviews: buildReviews({ authorizer, source: rbac, tokens }),
     requestToken: buildTokenRequest(tokens, asSystem),
     version: KUBERNETES_VERSION,
-    checks: [],
+    checks: [{ name: 'database', isVital: true, run: () => embedded.checkDatabase() }],
     extraGroups: listSubresources(subresources),
     schemas: parts.schemas,
     clock: systemClock,
