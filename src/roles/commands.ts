@@ -4,6 +4,7 @@ import { addApiServer, addController } from './cluster-commands.ts'
 import { aborted, collect, count, logLevel } from './command-options.ts'
 import { defaultDataDir } from './data-dir.ts'
 import { openLog, type LogLevel } from './log.ts'
+import { keepYoungGenerationSmall } from './memory.ts'
 import type { WorkerRoleOptions } from './worker.ts'
 
 /** Adds them to the program. They run until `signal` aborts. */
@@ -50,7 +51,7 @@ function addUp(program: Command, signal: AbortSignal): void {
 }
 
 async function runUp(options: UpOptions, signal: AbortSignal): Promise<void> {
-  // Each role is loaded by the one process that runs it: it is the larger part of what the process holds.
+  keepYoungGenerationSmall()
   const { openEmbedded } = await import('./embedded.ts')
   const say = (text: string) => process.stdout.write(`${text}\n`)
   await using server = await openEmbedded({
@@ -102,6 +103,7 @@ function addWorker(program: Command, signal: AbortSignal): void {
 }
 
 async function runWorker(options: WorkerCommandOptions, signal: AbortSignal): Promise<void> {
+  keepYoungGenerationSmall()
   const { openWorkerRole } = await import('./worker.ts')
   const closed = new AbortController()
   if (options.exitWithStdin) {

@@ -15,9 +15,6 @@ import type { KubernetesApiParts } from './parts.ts'
 import { registerReviews } from './reviews.ts'
 import { watchObjects, type WatchParts } from './watch.ts'
 
-export type { KubernetesApiParts, VersionInfo } from './parts.ts'
-export type { HealthCheck } from './health.ts'
-
 /**
  * Registers the routes of embedded mode's Kubernetes API: objects, reviews, discovery, OpenAPI, health, version.
  *

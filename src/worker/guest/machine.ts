@@ -67,6 +67,8 @@ export class Machine implements AsyncDisposable {
   hasAgent = false
   /** The process is gone. */
   ended = false
+  /** Looks in a row that QEMU has not answered. */
+  missedLooks = 0
   /** When a guest whose storage was full is let go on again; milliseconds since 1970. */
   retryAtMs: number | undefined
   readonly #options: MachineOptions

@@ -14,34 +14,45 @@ export interface ObserveParts {
   log: Log
 }
 
+/** What of a machine is looked at. */
+export type ObservedMachine = Pick<
+  Machine,
+  'runState' | 'command' | 'lastWords' | 'hasAgent' | 'retryAtMs' | 'missedLooks'
+>
+
 /** What came of a look. */
 export type Observed = { end: GuestEnd } | { again: true } | { waitMs?: number }
 
 /** Storage that was full may have room again. Source: contract 2.2, `BLOCK_IO_ERROR`. */
 const FULL_RETRY_MS = 30_000
-/** Until the next look at a QEMU that did not answer. */
-const SILENT_RETRY_MS = 10_000
+/** Between looks at a guest of which nothing is heard, and how many may be missed. Source: contract 2.1. */
+const LOOK_MS = 10_000
+const MISSED_LIMIT = 3
 const UNRESPONSIVE = { reason: 'Unresponsive', message: 'QEMU does not answer; it is left alone' }
 
 /** Takes in what QEMU says of its guest, and does what follows from it. */
-export async function observe(machine: Machine, parts: ObserveParts): Promise<Observed> {
+export async function observe(machine: ObservedMachine, parts: ObserveParts): Promise<Observed> {
+  const { record, log } = parts
   try {
     const state = await machine.runState()
-    const { trouble } = parts.record.state
-    if (trouble?.reason === UNRESPONSIVE.reason) parts.record.change({ trouble: undefined })
-    parts.record.change({ agentConnected: machine.hasAgent })
-    return await react(state, machine, parts)
+    machine.missedLooks = 0
+    if (record.state.trouble?.reason === UNRESPONSIVE.reason) record.change({ trouble: undefined })
+    record.change({ agentConnected: machine.hasAgent })
+    return { waitMs: LOOK_MS, ...(await react(state, machine, parts)) }
   } catch (error) {
     // The machine reconnects, or notices that QEMU has ended; either rings.
     if (error instanceof QmpClosed) return {}
     if (!(error instanceof QmpTimeout)) throw error
-    parts.log.warn({ err: error, vmi: parts.record.state.guest }, 'QEMU does not answer')
-    parts.record.change({ trouble: UNRESPONSIVE })
-    return { waitMs: SILENT_RETRY_MS }
+    machine.missedLooks += 1
+    if (machine.missedLooks === MISSED_LIMIT) {
+      log.warn({ err: error, vmi: record.state.guest }, 'QEMU does not answer')
+      record.change({ trouble: UNRESPONSIVE })
+    }
+    return { waitMs: LOOK_MS }
   }
 }
 
-async function react(state: string, machine: Machine, parts: ObserveParts): Promise<Observed> {
+async function react(state: string, machine: ObservedMachine, parts: ObserveParts): Promise<Observed> {
   const { record } = parts
   const { lastWords } = machine
   switch (state) {
@@ -112,7 +123,7 @@ async function markRunning(record: GuestRecord, pausedBy: PausedBy | undefined, 
 }
 
 /** CPUs that have never run, or not since a reset. */
-async function wake(machine: Machine, record: GuestRecord): Promise<Observed> {
+async function wake(machine: ObservedMachine, record: GuestRecord): Promise<Observed> {
   const { phase, launch, pausedBy } = record.state
   if (phase !== 'Scheduled') {
     // A reset ends whatever else has stopped it.
@@ -129,7 +140,7 @@ async function wake(machine: Machine, record: GuestRecord): Promise<Observed> {
   return { again: true }
 }
 
-async function retryIo(machine: Machine, { clock }: ObserveParts): Promise<Observed> {
+async function retryIo(machine: ObservedMachine, { clock }: ObserveParts): Promise<Observed> {
   machine.retryAtMs ??= clock.now() + FULL_RETRY_MS
   const waitMs = machine.retryAtMs - clock.now()
   if (waitMs > 0) return { waitMs }
@@ -138,7 +149,7 @@ async function retryIo(machine: Machine, { clock }: ObserveParts): Promise<Obser
   return { again: true }
 }
 
-async function afterShutdown(machine: Machine, { record, clock }: ObserveParts): Promise<Observed> {
+async function afterShutdown(machine: ObservedMachine, { record, clock }: ObserveParts): Promise<Observed> {
   if (clock.now() < (record.state.rebootUntilMs ?? 0)) {
     await machine.command('system_reset')
     await machine.command('cont')

@@ -196,3 +196,21 @@ test('HEAD answers as GET does, and never streams', async () => {
   expect(await api.ask('HEAD', '/api/v1/namespaces/ns1')).toMatchObject({ code: 200, text: '' })
   expect(await api.ask('HEAD', '/api/v1/namespaces?watch=1')).toMatchObject({ code: 200, text: '' })
 })
+
+test('members that are null are as if they were not there', async () => {
+  await using api = await open()
+  const created = await api.ask('POST', VMS, {
+    body: vm('a', { status: null, metadata: { name: 'a', labels: null } }),
+  })
+  expect(created).toMatchObject({ code: 201 })
+  const template = {
+    metadata: { creationTimestamp: null },
+    spec: { domain: { devices: {} }, hostname: null },
+  }
+  const body = { ...created.body, spec: { runStrategy: 'Halted', running: null, template } }
+  const replaced = await api.ask('PUT', `${VMS}/a?fieldValidation=Strict`, { body })
+  expect(replaced.body.spec).toEqual({
+    runStrategy: 'Halted',
+    template: { metadata: {}, spec: { domain: { devices: {} } } },
+  })
+})

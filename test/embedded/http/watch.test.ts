@@ -6,7 +6,12 @@ import type { Readable } from 'node:stream'
 import { afterEach, expect, test } from 'vitest'
 import type { ObjectApi } from '../../../src/embedded/api.ts'
 import { expired } from '../../../src/lib/errors.ts'
-import { openKubeApi, type TestKubeApi, type TestKubeApiOptions } from '../../helpers/kube-api.ts'
+import {
+  openKubeApi,
+  type Answer,
+  type TestKubeApi,
+  type TestKubeApiOptions,
+} from '../../helpers/kube-api.ts'
 import { until } from '../../helpers/object-registry.ts'
 import { makeAuthority, servingPair } from '../../helpers/pki.ts'
 
@@ -37,7 +42,7 @@ async function listen(options: TestKubeApiOptions = {}): Promise<Server> {
 /** A watch whose headers have come. */
 interface Watch {
   status: number
-  events: { type: string; object: Record<string, any> }[]
+  events: { type: string; object: Answer['body'] }[]
   ended: Promise<void>
   body: Readable
   leave(): void
@@ -119,8 +124,8 @@ test.each([
   ['HTTP/2', overHttp2],
 ])('a client over %s that leaves ends its watch', async (_name, dial) => {
   const seen: AbortSignal[] = []
-  const server = await listen({ parts: {} })
-  const { watch } = server.registry.api
+  const server = await listen()
+  const watch = server.registry.api.watch.bind(server.registry.api)
   server.registry.api.watch = (kind, options, signal) => {
     seen.push(signal)
     return watch(kind, options, signal)
@@ -135,7 +140,7 @@ test('a server that closes ends its watches first', async () => {
   const server = await listen()
   const watch = await overHttp2(server, `${MAPS}?watch=true`)
   await server.app.close()
-  await watch.ended
+  await expect(watch.ended).resolves.toBeUndefined()
 })
 
 test('tables come a row an event, with the columns once', async () => {
@@ -146,10 +151,10 @@ test('tables come a row an event, with the columns once', async () => {
   await until(() => watch.events.length === 2)
   const [first, second] = watch.events.map(({ object }) => object)
   expect(first).toMatchObject({ kind: 'Table', columnDefinitions: [{ name: 'Name' }, {}, {}] })
-  expect(first?.['rows'][0].cells.slice(0, 2)).toEqual(['a', 1])
-  expect(first?.['rows'][0].object.metadata.name).toBe('a')
-  expect(second?.['columnDefinitions']).toBeUndefined()
-  expect(second?.['rows'][0].cells[0]).toBe('b')
+  expect(first.rows[0].cells.slice(0, 2)).toEqual(['a', 1])
+  expect(first.rows[0].object.metadata.name).toBe('a')
+  expect(second.columnDefinitions).toBeUndefined()
+  expect(second.rows[0].cells[0]).toBe('b')
 })
 
 test('metadata alone is told where that is asked for', async () => {
@@ -158,8 +163,8 @@ test('metadata alone is told where that is asked for', async () => {
   const accept = 'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io'
   const watch = await overHttp1(server, `${MAPS}?watch=true`, { accept })
   await until(() => watch.events.length === 1)
-  expect(watch.events[0]?.object['kind']).toBe('PartialObjectMetadata')
-  expect(watch.events[0]?.object['data']).toBeUndefined()
+  expect(watch.events[0]?.object.kind).toBe('PartialObjectMetadata')
+  expect(watch.events[0]?.object.data).toBeUndefined()
 })
 
 test('a list may come as a watch that says where it ends', async () => {
