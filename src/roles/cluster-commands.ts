@@ -3,7 +3,6 @@ import type { Command } from 'commander'
 import type { ClusterOptions } from './cluster.ts'
 import { aborted, collect, count, logLevel } from './command-options.ts'
 import { openLog, type LogLevel } from './log.ts'
-import { keepYoungGenerationSmall } from './memory.ts'
 
 /** Options that `apiserver` and `controller` share. */
 interface ClusterCommandOptions extends ClusterOptions {
@@ -56,7 +55,6 @@ export function addApiServer(program: Command, signal: AbortSignal): void {
 }
 
 async function runApiServer(options: ApiServerCommandOptions, signal: AbortSignal): Promise<void> {
-  keepYoungGenerationSmall()
   const { openApiServerRole } = await import('./apiserver.ts')
   await using server = await openApiServerRole({
     ...options,
@@ -95,7 +93,6 @@ export function addController(program: Command, signal: AbortSignal): void {
 }
 
 async function runController(options: ControllerCommandOptions, signal: AbortSignal): Promise<void> {
-  keepYoungGenerationSmall()
   const { openControllerRole } = await import('./controller.ts')
   await using controller = await openControllerRole({
     ...options,

@@ -4,7 +4,6 @@ import { addApiServer, addController } from './cluster-commands.ts'
 import { aborted, collect, count, logLevel } from './command-options.ts'
 import { defaultDataDir } from './data-dir.ts'
 import { openLog, type LogLevel } from './log.ts'
-import { keepYoungGenerationSmall } from './memory.ts'
 import type { WorkerRoleOptions } from './worker.ts'
 
 /** Adds them to the program. They run until `signal` aborts. */
@@ -51,7 +50,6 @@ function addUp(program: Command, signal: AbortSignal): void {
 }
 
 async function runUp(options: UpOptions, signal: AbortSignal): Promise<void> {
-  keepYoungGenerationSmall()
   const { openEmbedded } = await import('./embedded.ts')
   const say = (text: string) => process.stdout.write(`${text}\n`)
   await using server = await openEmbedded({
@@ -103,7 +101,6 @@ function addWorker(program: Command, signal: AbortSignal): void {
 }
 
 async function runWorker(options: WorkerCommandOptions, signal: AbortSignal): Promise<void> {
-  keepYoungGenerationSmall()
   const { openWorkerRole } = await import('./worker.ts')
   const closed = new AbortController()
   if (options.exitWithStdin) {

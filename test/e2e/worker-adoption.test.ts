@@ -108,7 +108,8 @@ requireQemu()('guests outlive their worker', () => {
     for (const { metadata } of [off, killed, leaving])
       await seen.report(metadata.uid, ({ phase }) => phase === 'Running')
     const killedPid = pidOf(home, killed.metadata.uid) ?? 0
-    await first.remove(refOf(leaving), { graceSeconds: 4 })
+    // Long enough that it cannot be over before the next worker is watched.
+    await first.remove(refOf(leaving), { graceSeconds: 20 })
     await seen[Symbol.asyncDispose]()
     await first[Symbol.asyncDispose]()
     process.kill(killedPid, 'SIGKILL')
