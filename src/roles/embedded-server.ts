@@ -7,10 +7,12 @@ import { impersonate } from '../auth/impersonate.ts'
 import { buildReviews } from '../auth/reviews/index.ts'
 import { buildTokenRequest } from '../auth/reviews/token-request.ts'
 import { buildServiceAccountTokens, buildTokenAuthenticator } from '../auth/service-account-tokens.ts'
+import type { GroupVersionResources } from '../embedded/discovery/resources.ts'
 import { registerKubernetesApi } from '../embedded/http/register.ts'
 import type { SchemaSource } from '../embedded/openapi/schemas.ts'
 import { listSubresources } from '../http/discovery.ts'
 import { registerGroupEndpoints } from '../http/group-routes.ts'
+import { buildSubresourceOpenApi } from '../http/openapi.ts'
 import { buildServer } from '../http/server.ts'
 import { reloadTls, type Tls } from '../http/tls.ts'
 import { KINDS } from '../kinds/table.ts'
@@ -61,7 +63,7 @@ export function buildEmbeddedServer(parts: EmbeddedServerParts): FastifyInstance
     requestToken: buildTokenRequest(tokens, asSystem),
     version: KUBERNETES_VERSION,
     checks: [{ name: 'database', isVital: true, run: () => embedded.checkDatabase() }],
-    extraGroups: listSubresources(subresources),
+    extraGroups: describeSubresources(),
     schemas: parts.schemas,
     clock: systemClock,
     random: (below) => randomInt(below),
@@ -81,4 +83,10 @@ export function buildEmbeddedServer(parts: EmbeddedServerParts): FastifyInstance
 function tlsOf(certificates: CertificateStore): Tls {
   const { serving, ca } = certificates.current()
   return { ...serving, ca }
+}
+
+/** The group of the subresources, for discovery and OpenAPI. */
+function describeSubresources(): GroupVersionResources[] {
+  const { v3 } = buildSubresourceOpenApi(subresources, groupVersion().gitVersion)
+  return listSubresources(subresources).map((one) => ({ ...one, openApi: v3[one.version] }))
 }

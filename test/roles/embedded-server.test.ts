@@ -87,3 +87,16 @@ test('the versions of both groups are what clients can compare', async () => {
   expect(kubernetes.body.gitVersion).toMatch(/^v1\.\d+\.\d+/)
   expect(kubevirt.body.gitVersion).toMatch(/^v1\.9\.0\+virtgate/)
 })
+
+test('OpenAPI describes the subresources, too', async () => {
+  const { body } = await asAdmin(`/openapi/v3${SUBRESOURCES}/v1`)
+  expect(Object.keys(body.paths)).toContain(
+    `${SUBRESOURCES}/v1/namespaces/{namespace}/virtualmachines/{name}/start`,
+  )
+})
+
+test('readiness names the database', async () => {
+  const { text, status } = await anonymous('/readyz?verbose')
+  expect(status).toBe(200)
+  expect(text).toContain('[+]database ok')
+})

@@ -37,6 +37,12 @@ const claims: Strategy = {
   },
 }
 
+const priorityClasses: Strategy = {
+  prepareCreate(object) {
+    object.preemptionPolicy ??= 'PreemptLowerPriority'
+  },
+}
+
 const revisions: Strategy = {
   *check(object, current) {
     if (current && !isSameJson(object.data, current.data))
@@ -51,6 +57,7 @@ const STRATEGIES: readonly [Kind, Strategy][] = [
   [table.EVENTS, eventStrategy],
   [table.NODES, nodes],
   [table.PVCS, claims],
+  [table.PRIORITY_CLASSES, priorityClasses],
   [table.ROLES, rbac],
   [table.CLUSTER_ROLES, rbac],
   [table.ROLE_BINDINGS, binding],
