@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Vm } from '../../src/kinds/kubevirt.ts'
 import { hasReason } from '../../src/lib/errors.ts'
+import { dialStream } from '../../src/kube/stream.ts'
 import { requireQemu } from '../helpers/guest.ts'
 import { eventually, guestPids, startServer, type TestServer } from '../helpers/server.ts'
 import { awaitPhase, bootVm, getVmi, helloVm, openConsole, paths } from '../helpers/vms.ts'
@@ -36,7 +37,24 @@ requireQemu()('a virtual machine from creation to deletion', () => {
     console.type('echo sum=$((40+2))')
     await console.sees(/sum=42/)
 
+    const display = await dialStream(client.config, onVmi('vnc?preserveSession=true'))
+    const [greeting]: Buffer[] = await once(display.duplex, 'data')
+    expect(greeting?.toString('latin1')).toBe('RFB 003.008\n')
+    expect(
+      await dialStream(client.config, onVmi('vnc?preserveSession=true')).catch((error: unknown) => error),
+    ).toMatchObject({ code: 409 })
+    display.duplex.destroy()
+
     expect(await refusal(onVm('start'))).toMatchObject({ code: 409, reason: 'Conflict' })
+    expect(await refusal(onVm('stop'), { gracePeriod: 'soon' })).toMatchObject({
+      code: 400,
+      reason: 'BadRequest',
+    })
+    expect(await refusal(paths('nobody').onVm('start'))).toMatchObject({
+      code: 404,
+      reason: 'NotFound',
+      details: { kind: 'virtualmachine', name: 'nobody', group: 'kubevirt.io' },
+    })
 
     await put(onVmi('pause'))
     await eventually('the VM shows Paused', 10_000, async () => {
