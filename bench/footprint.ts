@@ -47,6 +47,11 @@ async function measure(workers: number, env: NodeJS.ProcessEnv): Promise<Row[]> 
   return rows
 }
 
+/** Fills caches of compiled code, which a machine has from its second start on. */
+async function warmUp(env: NodeJS.ProcessEnv): Promise<void> {
+  await using _server = await startServer({ args: ['--workers', '1'], env })
+}
+
 async function rowsOf(start: string, pid = 0): Promise<Row[]> {
   await sleep(IDLE_MS)
   const server = await memoryOf(pid)
@@ -61,7 +66,7 @@ async function rowsOf(start: string, pid = 0): Promise<Row[]> {
 
 /** Our own processes alone: QEMU runs in a session of its own, under another name. */
 function workersOf(pid: number): number[] {
-  const { stdout } = spawnSync('pgrep', ['-P', String(pid), '-f', 'main.ts worker'], { encoding: 'utf8' })
+  const { stdout } = spawnSync('pgrep', ['-P', String(pid), '-f', ' worker --node '], { encoding: 'utf8' })
   return stdout.split('\n').filter(Boolean).map(Number)
 }
 
@@ -78,6 +83,7 @@ async function main(): Promise<void> {
   )
   const cache = await mkdtemp('/tmp/virtgate-bench-')
   for (const [setting, envOf] of Object.entries(SETTINGS)) {
+    await warmUp(envOf(cache))
     for (const workers of [0, 1]) {
       for (const row of await measure(workers, envOf(cache))) process.stdout.write(format(setting, row))
     }

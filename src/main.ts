@@ -1,4 +1,4 @@
-/** The command `virtgate`: picks a role or a command. */
+/** The virtgate command: picks a role or a command for people. */
 import { Command, CommanderError } from 'commander'
 import { ACTIONS } from './cli/actions.ts'
 import { addAction } from './cli/commands/action.ts'

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The command `virtgate`, whatever Node it was started with.
+// The virtgate command, whatever Node it was started with.
 import { join } from 'node:path'
 import { findNode, handOver, isNewEnough, root } from './node.mjs'
 
