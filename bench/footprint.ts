@@ -3,7 +3,6 @@
  * printed last, and what it means, stands in README.md.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startServer } from '../test/helpers/server.ts'
 import { awaitPhase, bootVm, openConsole } from '../test/helpers/vms.ts'
@@ -11,15 +10,6 @@ import { mebibytes, memoryOf, together, type Memory } from './memory.ts'
 
 const TARGET_MIB = 150
 const IDLE_MS = 10_000
-
-/** How Node is set up: as it comes, and as the service unit and the chart are to do it. */
-const SETTINGS = {
-  'as it comes': () => ({}),
-  lean: (cache: string) => ({
-    NODE_OPTIONS: '--max-semi-space-size=1',
-    NODE_COMPILE_CACHE: cache,
-  }),
-}
 
 interface Row {
   name: string
@@ -30,8 +20,8 @@ interface Row {
  * Boots one VM on a fresh installation and measures our processes; then again after a restart, which finds
  * certificates, the guest's files and the guest itself.
  */
-async function measure(workers: number, env: NodeJS.ProcessEnv): Promise<Row[]> {
-  await using first = await startServer({ args: ['--workers', String(workers)], env })
+async function measure(workers: number): Promise<Row[]> {
+  await using first = await startServer({ args: ['--workers', String(workers)] })
   await bootVm(first.client, 'idle', { graceSeconds: 0 })
   await awaitPhase(first.client, 'idle', 'Running')
   const console = await openConsole(first.client, 'idle')
@@ -48,8 +38,8 @@ async function measure(workers: number, env: NodeJS.ProcessEnv): Promise<Row[]> 
 }
 
 /** Fills caches of compiled code, which a machine has from its second start on. */
-async function warmUp(env: NodeJS.ProcessEnv): Promise<void> {
-  await using _server = await startServer({ args: ['--workers', '1'], env })
+async function warmUp(): Promise<void> {
+  await using _server = await startServer({ args: ['--workers', '1'] })
 }
 
 async function rowsOf(start: string, pid = 0): Promise<Row[]> {
@@ -70,25 +60,21 @@ function workersOf(pid: number): number[] {
   return stdout.split('\n').filter(Boolean).map(Number)
 }
 
-function format(setting: string, { name, memory: { rss, pss, own } }: Row): string {
+function format({ name, memory: { rss, pss, own } }: Row): string {
   const cells = [rss, pss, own].map((value) => mebibytes(value).padStart(7))
   const verdict = rss <= TARGET_MIB * 1024 ? 'yes' : 'no'
-  return `| ${setting.padEnd(11)} | ${name.padEnd(30)} | ${cells.join(' | ')} | ${verdict.padStart(5)} |\n`
+  return `| ${name.padEnd(30)} | ${cells.join(' | ')} | ${verdict.padStart(5)} |\n`
 }
 
 async function main(): Promise<void> {
   process.stdout.write(
-    `| Node        | process                        | RSS MiB | PSS MiB | own MiB | ≤ ${TARGET_MIB} |\n` +
-      '| ----------- | ------------------------------ | ------: | ------: | ------: | ----: |\n',
+    `| process                        | RSS MiB | PSS MiB | own MiB | ≤ ${TARGET_MIB} |\n` +
+      '| ------------------------------ | ------: | ------: | ------: | ----: |\n',
   )
-  const cache = await mkdtemp('/tmp/virtgate-bench-')
-  for (const [setting, envOf] of Object.entries(SETTINGS)) {
-    await warmUp(envOf(cache))
-    for (const workers of [0, 1]) {
-      for (const row of await measure(workers, envOf(cache))) process.stdout.write(format(setting, row))
-    }
+  await warmUp()
+  for (const workers of [0, 1]) {
+    for (const row of await measure(workers)) process.stdout.write(format(row))
   }
-  await rm(cache, { recursive: true })
 }
 
 await main()

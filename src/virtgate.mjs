@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 // The virtgate command, whatever Node it was started with.
 import { join } from 'node:path'
-import { findNode, handOver, isNewEnough, root } from './node.mjs'
+import { fileURLToPath } from 'node:url'
+import { findNode, handOver, isNewEnough, root, slim } from './node.mjs'
 
-const main = join(root, 'src', 'main.ts')
 if (isNewEnough()) {
-  await import(main)
+  slim()
+  await import(join(root, 'src', 'main.ts'))
 } else {
-  handOver(findNode(), [main, ...process.argv.slice(2)])
+  handOver(findNode(), [fileURLToPath(import.meta.url), ...process.argv.slice(2)])
 }

@@ -4,11 +4,9 @@ import { roleUri } from '../../certs/roles.ts'
 import type { CertificateStore } from '../../certs/store.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
-import { connectNode } from '../rpc/client.ts'
 import { connectInProcess } from '../rpc/in-process.ts'
 import { NodeDirectory } from '../rpc/nodes.ts'
 import type { DataDir } from './data-dir.ts'
-import { openLocalWorker } from './local-worker.ts'
 import { keepWorkerProcess } from './worker-process.ts'
 
 /** The nodes of an embedded installation. */
@@ -52,6 +50,7 @@ interface NodeOptions extends NodesOptions {
 
 async function openHere(options: NodeOptions): Promise<AsyncDisposable> {
   const { name, directory, log } = options
+  const { openLocalWorker } = await import('./local-worker.ts')
   const worker = await openLocalWorker({
     ...options,
     nodeName: name,
@@ -83,6 +82,7 @@ async function openProcess(options: NodeOptions): Promise<AsyncDisposable> {
     log,
     async onReady(port) {
       const { internalCa, controller } = certificates.current()
+      const { connectNode } = await import('../rpc/client.ts')
       const client = connectNode({
         address: '127.0.0.1',
         port,

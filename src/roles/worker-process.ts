@@ -6,7 +6,7 @@ import { backoffMs } from '../lib/backoff.ts'
 import { wait, type Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 
-const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../virtgate.mjs', import.meta.url))
 /** A worker that has run this long was no failed start. */
 const STEADY_MS = 60_000
 const PAUSE = { baseMs: 100, maxMs: 30_000 }

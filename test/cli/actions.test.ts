@@ -12,7 +12,7 @@ import { notFound } from '../../src/lib/errors.ts'
 import { VMS } from '../../src/kinds/table.ts'
 import { refusedSubject } from '../../src/kinds/kind.ts'
 
-const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
+const MAIN = new URL('../../src/virtgate.mjs', import.meta.url).pathname
 const BASE = '/apis/subresources.kubevirt.io/v1/namespaces'
 
 interface Seen {

@@ -7,7 +7,7 @@ import { awaitPhase, bootVm, getVmi, openConsole } from '../helpers/vms.ts'
 
 /** Pids of the worker processes that belong to this server's data directory. */
 function workerPids(data: string): number[] {
-  const { stdout } = spawnSync('pgrep', ['-f', `main.ts worker .*${data}`], { encoding: 'utf8' })
+  const { stdout } = spawnSync('pgrep', ['-f', `virtgate.mjs worker .*${data}`], { encoding: 'utf8' })
   return stdout.split('\n').filter(Boolean).map(Number)
 }
 

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 
-const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
+const MAIN = new URL('../../src/virtgate.mjs', import.meta.url).pathname
 
 /** A role of virtgate that runs as a process of its own. */
 export interface RoleProcess extends AsyncDisposable {

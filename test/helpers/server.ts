@@ -10,7 +10,7 @@ import { openDataDir } from '../../src/roles/data-dir.ts'
 import { openImageStore } from '../../src/worker/images/store.ts'
 import { guestAssets } from './guest.ts'
 
-const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
+const MAIN = new URL('../../src/virtgate.mjs', import.meta.url).pathname
 
 /** An embedded server that runs as a process of its own. */
 export interface TestServer {
