@@ -15,6 +15,7 @@ import type { ObjectApi, ShapeChecker } from '../embedded/api.ts'
 import { startEventExpiry } from '../embedded/event-expiry.ts'
 import { startGarbageCollector } from '../embedded/garbage-collector.ts'
 import { createSystemNamespaces, startNamespaceController } from '../embedded/namespaces.ts'
+import { buildReader } from '../embedded/reader.ts'
 import { buildRegistry } from '../embedded/registry.ts'
 import type { Draft } from '../kinds/meta.ts'
 import type { KubeVirt } from '../kinds/kubevirt.ts'
@@ -79,8 +80,7 @@ export async function openEmbeddedApi(options: EmbeddedApiOptions): Promise<Embe
       admission: withRbac(
         buildAdmission({
           config: () => readAdmissionConfig(database, options.architecture),
-          // Admission asks the registry it is part of, which exists by the time anything is reviewed.
-          reader: { get: (...args) => asSystem.get(...args), list: (...args) => asSystem.list(...args) },
+          reader: buildReader(database),
           clock,
           newUid: randomUUID,
         }),

@@ -1,5 +1,4 @@
-import { chmod, mkdir, rm } from 'node:fs/promises'
-import { realpath } from 'node:fs/promises'
+import { chmod, mkdir, realpath, rm } from 'node:fs/promises'
 import { type Clock, timestamp } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { QemuCapabilities } from '../qemu/probe.ts'
