@@ -188,6 +188,11 @@ export function internalError(message: string, cause?: unknown): StatusError {
   )
 }
 
+/** 502: a part this needs answered with something that cannot be used. `cause` goes to the log. */
+export function badGateway(message: string, cause?: unknown): StatusError {
+  return new StatusError(502, 'BadGateway', message, undefined, cause)
+}
+
 /** 503: a part this needs is not there right now. */
 export function serviceUnavailable(message: string, retryAfterSeconds?: number): StatusError {
   return new StatusError(

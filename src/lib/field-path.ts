@@ -1,27 +1,40 @@
-/** Where a field stands in an object, such as `spec.template.spec.volumes[0].name`. Never changes. */
+/**
+ * Where a field stands in an object, such as `spec.template.spec.volumes[0].name`. Never changes. It is cheap to
+ * make: the text comes of it when somebody asks, and most are made for faults that are not there.
+ */
 export class FieldPath {
-  readonly #text: string
+  readonly #parent: FieldPath | undefined
+  /** The name of a member, the position of an element, or text that stands as it is. */
+  readonly #step: string | number
+  readonly #isMember: boolean
 
-  constructor(text = '') {
-    this.#text = text
+  constructor(step: string | number = '', parent?: FieldPath, isMember = false) {
+    this.#step = step
+    this.#parent = parent
+    this.#isMember = isMember
   }
 
   /** The path of a member, or of a member of a member. */
   child(...names: string[]): FieldPath {
-    return new FieldPath([this.#text, ...names].filter((part) => part !== '').join('.'))
+    let path: FieldPath = this
+    for (const name of names) if (name !== '') path = new FieldPath(name, path, true)
+    return path
   }
 
   /** The path of an element of a list. */
   index(position: number): FieldPath {
-    return new FieldPath(`${this.#text}[${position}]`)
+    return new FieldPath(position, this)
   }
 
   /** The path of an entry of a map, such as `data[tls.key]`. */
   key(name: string): FieldPath {
-    return new FieldPath(`${this.#text}[${name}]`)
+    return new FieldPath(`[${name}]`, this)
   }
 
   toString(): string {
-    return this.#text
+    const before = this.#parent?.toString() ?? ''
+    const step = this.#step
+    if (typeof step === 'number') return `${before}[${step}]`
+    return this.#isMember && before !== '' ? `${before}.${step}` : before + step
   }
 }

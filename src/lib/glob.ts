@@ -3,10 +3,16 @@
  * matches `/`. A malformed pattern matches nothing. Contract: PRIM-009.
  */
 export function matchesGlob(pattern: string, name: string): boolean {
+  // Most are the beginning of a name.
+  if (PREFIX.test(pattern)) {
+    const prefix = pattern.slice(0, -1)
+    return name.startsWith(prefix) && !name.includes('/', prefix.length)
+  }
   const expression = toExpression(pattern)
   return expression !== undefined && expression.test(name)
 }
 
+const PREFIX = /^[^*?[\]\\]*\*$/
 const TOKEN = /\*|\?|\[(\^?)((?:\\.|[^\\\]])+)\]|\\(.)|([^\\[\]*?])/gsy
 
 function toExpression(pattern: string): RegExp | undefined {

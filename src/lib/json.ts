@@ -1,5 +1,3 @@
-import { isDeepStrictEqual } from 'node:util'
-
 /** A JSON object: neither a list nor null. */
 export type JsonRecord = Record<string, unknown>
 
@@ -10,7 +8,25 @@ export function isRecord(value: unknown): value is JsonRecord {
 
 /** Whether two JSON values are the same; the order of members does not count. */
 export function isSameJson(left: unknown, right: unknown): boolean {
-  return isDeepStrictEqual(left, right)
+  if (left === right) return true
+  if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) return false
+  if (Array.isArray(left)) {
+    if (!Array.isArray(right) || left.length !== right.length) return false
+    for (let index = 0; index < left.length; index++) {
+      if (!isSameJson(left[index], right[index])) return false
+    }
+    return true
+  }
+  return isRecord(left) && isRecord(right) && isSameRecord(left, right)
+}
+
+function isSameRecord(left: JsonRecord, right: JsonRecord): boolean {
+  const names = Object.keys(left)
+  if (names.length !== Object.keys(right).length) return false
+  for (const name of names) {
+    if (!Object.hasOwn(right, name) || !isSameJson(left[name], right[name])) return false
+  }
+  return true
 }
 
 /**
@@ -32,4 +48,18 @@ export function getMember(target: JsonRecord, name: string): unknown {
 export function copyJson<T>(value: T): T {
   // What JSON.stringify reads here is JSON already, so the copy has the same type.
   return JSON.parse(JSON.stringify(value)) as T
+}
+
+/** A copy of a JSON value that shares nothing with it. Faster than `structuredClone`, which takes more than JSON. */
+export function cloneJson<T>(value: T): T {
+  // A copy of a list is a list, and of an object an object with the same members.
+  return cloneValue(value) as T
+}
+
+function cloneValue(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return value.map(cloneValue)
+  const copy: JsonRecord = {}
+  for (const [name, content] of Object.entries(value)) setMember(copy, name, cloneValue(content))
+  return copy
 }

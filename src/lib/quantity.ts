@@ -4,10 +4,25 @@
  */
 
 const NANO = 10n ** 9n
-const PATTERN = /^([+-]?)(\d+\.?\d*|\.\d+)(Ki|Mi|Gi|Ti|Pi|Ei|[numkMGTPE]|[eE][+-]?\d{1,3})?$/
+const PATTERN = /^([+-]?)(\d+\.?\d*|\.\d+)(Ki|Mi|Gi|Ti|Pi|Ei|[numkMGTPE]|[eE][+-]?\d+)?$/
 /** Longer texts are refused: their numbers would cost more to reckon with than they could mean. */
 const LENGTH_LIMIT = 64
-const EXPONENT_LIMIT = 36
+/** Beyond it, whatever digits fit in a text are either more than the largest number or less than a billionth. */
+const EXPONENT_LIMIT = 100
+/** The largest number a quantity can be: more is as much. Source: `resource.Quantity` of Kubernetes, an int64. */
+const LARGEST = 2n ** 63n - 1n
+/** What most quantities look like: they need no BigInt on the way. */
+const PLAIN = /^(\d{1,6})(Mi|Gi|Ki|[mkMG])?$/
+const PLAIN_THOUSANDTHS: Record<string, number> = {
+  m: 1,
+  '': 1000,
+  k: 1e6,
+  M: 1e9,
+  G: 1e12,
+  Ki: 1000 * 1024,
+  Mi: 1000 * 1024 ** 2,
+  Gi: 1000 * 1024 ** 3,
+}
 
 const DECIMAL_POWERS: Record<string, number> = {
   n: -9,
@@ -32,6 +47,14 @@ function divideAwayFromZero(dividend: bigint, divisor: bigint): bigint {
   return dividend < 0n ? quotient - 1n : quotient + 1n
 }
 
+/** Thousandths in a plain quantity, exactly; `undefined` for any other. */
+function plainThousandths(text: QuantityText): number | undefined {
+  const match = typeof text === 'string' ? PLAIN.exec(text) : null
+  const each = match ? PLAIN_THOUSANDTHS[match[2] ?? ''] : undefined
+  const thousandths = each === undefined ? Number.NaN : Number(match?.[1]) * each
+  return Number.isSafeInteger(thousandths) ? thousandths : undefined
+}
+
 function notAQuantity(text: QuantityText): RangeError {
   return new RangeError(
     `${JSON.stringify(text)} is not a quantity: write a number and a unit, such as 512Mi or 1.5G`,
@@ -39,26 +62,35 @@ function notAQuantity(text: QuantityText): RangeError {
 }
 
 /** Numerator and denominator of what a suffix multiplies by. */
-function scaleOf(suffix: string, text: QuantityText): [bigint, bigint] {
+function scaleOf(suffix: string): [bigint, bigint] {
   const binary = BINARY_SUFFIXES.indexOf(suffix)
   if (binary > 0) return [1024n ** BigInt(binary), 1n]
-  const power = DECIMAL_POWERS[suffix] ?? Number(suffix.slice(1))
-  if (Math.abs(power) > EXPONENT_LIMIT) throw notAQuantity(text)
+  const written = DECIMAL_POWERS[suffix] ?? Number(suffix.slice(1))
+  const power = Math.max(-EXPONENT_LIMIT, Math.min(written, EXPONENT_LIMIT))
   return power < 0 ? [1n, 10n ** BigInt(-power)] : [10n ** BigInt(power), 1n]
 }
 
 /**
- * Billionths in a quantity, rounded away from zero to a whole one: the finest a quantity can say.
+ * Billionths in a quantity, rounded away from zero to a whole one: the finest a quantity can say. One that is more than
+ * a quantity can be is as much as it can be.
  *
  * Throws `RangeError` where `text` is no quantity.
  */
 export function quantityToNano(text: QuantityText): bigint {
+  const nano = unboundedNano(text)
+  const largest = LARGEST * NANO
+  if (nano > largest) return largest
+  return nano < -largest ? -largest : nano
+}
+
+/** The same without a largest one, for whoever writes it down again. */
+export function unboundedNano(text: QuantityText): bigint {
   const trimmed = String(text).trim()
   const match = trimmed.length > LENGTH_LIMIT ? null : PATTERN.exec(trimmed)
   if (!match) throw notAQuantity(text)
   const [, sign = '', digits = '', suffix = ''] = match
   const [whole = '', fraction = ''] = digits.split('.')
-  const [up, down] = scaleOf(suffix, text)
+  const [up, down] = scaleOf(suffix)
   const unsigned = BigInt(whole + fraction) * up * NANO
   const value = divideAwayFromZero(unsigned, down * 10n ** BigInt(fraction.length))
   return sign === '-' ? -value : value
@@ -67,6 +99,7 @@ export function quantityToNano(text: QuantityText): bigint {
 /** Whether `text` is a quantity. */
 export function isQuantity(text: unknown): text is QuantityText {
   if (typeof text !== 'string' && typeof text !== 'number') return false
+  if (typeof text === 'string' && PLAIN.test(text)) return true
   return String(text).trim().length <= LENGTH_LIMIT && PATTERN.test(String(text).trim())
 }
 
@@ -76,6 +109,8 @@ export function isQuantity(text: unknown): text is QuantityText {
  * Throws `RangeError` where `text` is no quantity.
  */
 export function quantityToBytes(text: QuantityText): bigint {
+  const thousandths = plainThousandths(text)
+  if (thousandths !== undefined) return BigInt(Math.ceil(thousandths / 1000))
   return divideAwayFromZero(quantityToNano(text), NANO)
 }
 
@@ -85,6 +120,8 @@ export function quantityToBytes(text: QuantityText): bigint {
  * Throws `RangeError` where `text` is no quantity.
  */
 export function quantityToMilli(text: QuantityText): bigint {
+  const thousandths = plainThousandths(text)
+  if (thousandths !== undefined) return BigInt(thousandths)
   return divideAwayFromZero(quantityToNano(text), 10n ** 6n)
 }
 

@@ -170,3 +170,52 @@ function unescapeValue(value: string, part: string): string {
     )
   })
 }
+
+/** A label selector as objects hold it. Source: `metav1.LabelSelector`. */
+export interface LabelSelector {
+  matchLabels?: Record<string, string>
+  matchExpressions?: { key: string; operator: string; values?: string[] }[]
+}
+
+const OPERATORS: Record<string, LabelRequirement['operator']> = {
+  In: 'in',
+  NotIn: 'notin',
+  Exists: 'exists',
+  DoesNotExist: '!exists',
+}
+
+/**
+ * The demands of a label selector in its object form; an empty one demands nothing.
+ *
+ * Throws `SelectorError`. Source: `metav1.LabelSelector`; contract: PRIM-011.
+ */
+export function requirementsOf({
+  matchLabels = {},
+  matchExpressions = [],
+}: LabelSelector): LabelRequirement[] {
+  const labels = Object.entries(matchLabels).map(([key, value]) => ({ key, operator: 'In', values: [value] }))
+  return [...labels, ...matchExpressions].map(readExpression)
+}
+
+function readExpression({
+  key,
+  operator: word,
+  values = [],
+}: NonNullable<LabelSelector['matchExpressions']>[number]): LabelRequirement {
+  const operator = Object.hasOwn(OPERATORS, word) ? OPERATORS[word] : undefined
+  if (!operator)
+    throw new SelectorError(
+      `the operator ${JSON.stringify(word)} is none of ${Object.keys(OPERATORS).join(', ')}`,
+    )
+  if (needsValues(operator) !== values.length > 0) {
+    throw new SelectorError(`the operator ${word} goes ${needsValues(operator) ? 'with' : 'without'} values`)
+  }
+  const [problem] = [...checkQualifiedName(key), ...values.flatMap((value) => checkLabelValue(value))]
+  if (problem)
+    throw new SelectorError(`the selector for the label ${JSON.stringify(key)} is invalid: ${problem}`)
+  return { key, operator, values }
+}
+
+function needsValues(operator: LabelRequirement['operator']): boolean {
+  return operator === 'in' || operator === 'notin'
+}

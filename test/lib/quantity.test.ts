@@ -44,11 +44,40 @@ test.each([
   '.',
   '1e',
   '--1',
-  '1e999',
   '1'.repeat(65),
 ])('%j is refused with a word on what to write', (text) => {
   expect(() => quantityToBytes(text)).toThrow(RangeError)
   expect(() => quantityToBytes(text)).toThrow(/is not a quantity: write a number and a unit/)
+})
+
+const LARGEST = 2n ** 63n - 1n
+
+test.each<[string | number, bigint]>([
+  [-5e-324, -1n],
+  [Number.MIN_VALUE, 1n],
+  [1e37, LARGEST],
+  [-1e37, -LARGEST],
+  [Number.MAX_VALUE, LARGEST],
+  ['1e999', LARGEST],
+  ['-1e99999999999', -LARGEST],
+  ['1e-99999999999', 1n],
+  ['0e999', 0n],
+  ['8Ei', LARGEST],
+  [`0.${'0'.repeat(55)}1e+999`, LARGEST],
+])('%s is beyond what a quantity can say, and as near to it as can be: %s', (text, bytes) => {
+  expect(isQuantity(text)).toBe(true)
+  expect(quantityToBytes(text)).toBe(bytes)
+})
+
+test('plain quantities are reckoned as the others are', () => {
+  const plain = fc.tuple(fc.nat(999_999), fc.constantFrom('', 'm', 'k', 'M', 'G', 'Ki', 'Mi', 'Gi'))
+  fc.assert(
+    fc.property(plain, ([digits, unit]) => {
+      // A sign makes it one of the others.
+      expect(quantityToBytes(`${digits}${unit}`)).toBe(quantityToBytes(`+${digits}${unit}`))
+      expect(quantityToMilli(`${digits}${unit}`)).toBe(quantityToMilli(`+${digits}${unit}`))
+    }),
+  )
 })
 
 test('numbers that are none are refused', () => {
@@ -80,7 +109,7 @@ function outcomeOf(run: () => unknown): string {
 }
 
 describe('for any quantity', () => {
-  const bytes = fc.bigInt({ min: 0n, max: 2n ** 63n })
+  const bytes = fc.bigInt({ min: 0n, max: 2n ** 63n - 1n })
 
   test('what is formatted reads as the same number of bytes', () => {
     fc.assert(
