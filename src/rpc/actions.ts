@@ -12,6 +12,16 @@ export interface GuestRef {
 /** Contents of the Secrets and ConfigMaps that a guest's spec names: object name → key → base64. */
 export type ResolvedData = Record<string, Record<string, string>>
 
+/** What a node has to know of a claim that one of a guest's volumes lies on. Sizes in bytes, below 2^53. */
+export interface GuestClaim {
+  isBound: boolean
+  volumeMode: 'Filesystem' | 'Block'
+  accessModes: string[]
+  requestedBytes: number
+  /** Absent before there is a volume. */
+  capacityBytes?: number
+}
+
 /** All a node needs to run one guest: it holds no credential to look anything up with. */
 export interface SyncRequest {
   /** Raised by the controller whenever the guest may have changed hands. A lower one than seen is refused. */
@@ -19,6 +29,8 @@ export interface SyncRequest {
   vmi: Vmi
   secrets: ResolvedData
   configMaps: ResolvedData
+  /** The claims that the guest's volumes name, by name; one that does not exist is missing. */
+  claims?: Record<string, GuestClaim>
   /** Cluster settings that shape a guest. */
   config: GuestConfig
 }
@@ -53,7 +65,13 @@ export interface GuestReport {
     | 'fsFreezeStatus'
     | 'kernelBootStatus'
     | 'migrationMethod'
+    | 'changedBlockTracking'
+    | 'VSOCKCID'
   >
+  /** The latest migration that the node has had a part in. */
+  migration?: MigrationReport
+  /** Why the guest does not do its work although it runs, by its readiness probe; for people. */
+  unready?: string
   /** Things that happened, newest last, each with an id that never repeats for the guest. At most 20. */
   events: GuestEvent[]
 }
@@ -103,10 +121,247 @@ export interface RemoveOptions {
   graceSeconds: number
 }
 
+/** How a console is claimed. */
+export interface ConsoleOptions {
+  /**
+   * `write`: types and reads, and takes over from whoever types; `view`: reads, beside whoever else does. What a
+   * viewer types is dropped.
+   */
+  mode: 'write' | 'view'
+  /** Refuse with 503 rather than take over while somebody types. */
+  preserveSession: boolean
+  /** Who it is for, as it is written down when sessions change hands: printable, at most 256 characters. */
+  user: string
+}
+
+/** Which part of what a guest has printed is wanted. */
+export interface ConsoleLogOptions {
+  /** The last so many lines; all that is kept where absent. */
+  tailLines?: number
+  /** What came after this moment; RFC 3339. */
+  sinceTime?: string
+  /** At most so many bytes. */
+  limitBytes?: number
+  /** Go on with what the guest prints from now on, until the stream is closed. */
+  follow: boolean
+  /** Each line begins with the moment at which it came, in RFC 3339. */
+  timestamps: boolean
+}
+
 /** How a VNC session is claimed. */
 export interface VncOptions {
-  /** Refuse with 503 rather than take over while another session is active. */
+  /** Refuse with 503 rather than take over where `maxSessions` are open. */
   preserveSession: boolean
+  /** Sessions that may be open at the same time; from the KubeVirt configuration, at least 1. */
+  maxSessions: number
+  /** As in `ConsoleOptions`. */
+  user: string
+}
+
+/** How a picture of the display is taken. */
+export interface ScreenshotOptions {
+  /** Move the pointer a little before, so that a screen that went dark shows something. */
+  moveCursor: boolean
+}
+
+/** Where in the guest a forwarded port leads. */
+export interface PortForwardOptions {
+  /** 1 to 65535. */
+  port: number
+  protocol: 'tcp' | 'udp'
+}
+
+/** Where in the guest a vsock connection leads. */
+export interface VsockOptions {
+  port: number
+  /** Speak TLS to the guest, whose certificate is not checked. */
+  tls: boolean
+}
+
+/** A program to run in a guest. */
+export interface ExecOptions {
+  /** Program and arguments; no shell. */
+  command: string[]
+  /** Ended after so many seconds; 0 is never. */
+  timeoutSeconds: number
+}
+
+/** One line of what comes of a program in a guest: JSON, ended by a newline. Bytes are base64. */
+export type ExecOutput =
+  | { stdout: string }
+  | { stderr: string }
+  /** Last: it has ended by itself, or by a signal. */
+  | { exitCode: number }
+  /** Last: it could not be followed to its end. */
+  | { failure: string }
+
+/** When a frozen guest thaws by itself. */
+export interface FreezeOptions {
+  /** Whole seconds, 0 for never. */
+  unfreezeSeconds: number
+}
+
+/** What the agent in a guest last said. Every text of it is the guest's. Source: contract 5. */
+export interface AgentInfo {
+  info: GuestAgentInfo
+  users: GuestOSUser[]
+  filesystems: GuestFileSystem[]
+}
+
+/** The members of VirtualMachineInstanceGuestAgentInfo but lists of users and filesystems. Source: contract 5.1. */
+export interface GuestAgentInfo {
+  guestAgentVersion?: string
+  supportedCommands?: { name: string; enabled?: boolean }[]
+  hostname?: string
+  os: Partial<
+    Record<
+      'name' | 'kernelRelease' | 'version' | 'prettyName' | 'versionId' | 'kernelVersion' | 'machine' | 'id',
+      string
+    >
+  >
+  timezone?: string
+  fsFreezeStatus?: 'thawed' | 'frozen'
+}
+
+/** A user who is logged in. Source: contract 5.2. */
+export interface GuestOSUser {
+  userName: string
+  domain?: string
+  /** Seconds since 1970, with a fraction. */
+  loginTime?: number
+}
+
+/** A file system that is mounted. Source: contract 5.2. */
+export interface GuestFileSystem {
+  diskName: string
+  mountPoint: string
+  fileSystemType: string
+  usedBytes: number
+  totalBytes: number
+  disk?: { serial?: string; busType: string }[]
+}
+
+/** A secret for a SEV guest that waits for it. Base64. */
+export interface SevSecret {
+  header: string
+  secret: string
+}
+
+/** What a backup is to do. Source: contract 3.2, BackupOptions. */
+export interface BackupOptions {
+  backupName?: string
+  cmd?: 'Start' | 'Abort' | 'Export'
+  mode?: 'Push' | 'Pull'
+  backupStartTime?: string
+  /** Name of the checkpoint it continues from. */
+  incremental?: string
+  targetPath?: string
+  skipQuiesce?: boolean
+  exportServerAddr?: string
+  exportServerName?: string
+  backupKey?: string
+  backupCert?: string
+  caCert?: string
+}
+
+/** A checkpoint that a node is to know again. Source: contract 3.2, BackupCheckpoint. */
+export interface BackupCheckpoint {
+  name?: string
+  creationTime?: string
+  volumes?: { volumeName?: string; diskTarget?: string; dataEndpoint?: string; mapEndpoint?: string }[]
+}
+
+/** One migration of one guest. A migration UID is carried out at most once. */
+export interface MigrationRef {
+  guest: GuestRef
+  /** UID of the VirtualMachineInstanceMigration. */
+  migrationUid: string
+}
+
+/** What the target has to know of the running guest; written by the source's worker, read by the target's alone. */
+export interface MigrationFacts {
+  /** Form of `facts`: raised when older workers could not use it any more. */
+  form: number
+  facts: Record<string, unknown>
+}
+
+/** One side's certificate of one migration, with its key and the authority that signed both sides'; PEM. */
+export interface MigrationTls {
+  ca: string
+  cert: string
+  key: string
+  /** Common name of the other side's certificate. */
+  peerName: string
+}
+
+/** What a node is to receive. */
+export interface IncomingRequest extends MigrationRef {
+  /** As for `sync`: the guest as it is to be on the target, with the epoch it gets once it runs there. */
+  sync: SyncRequest
+  facts: MigrationFacts
+  /** Absent: not encrypted (`disableTLS`). */
+  tls?: MigrationTls
+}
+
+/** Where a node waits for a guest. */
+export interface IncomingReply {
+  /** IP address. */
+  address: string
+  /** Real port → channel: 49152 is the guest's state, 49153 its disks. Source: contract worker-qemu 5.1. */
+  ports: Record<string, number>
+  /** It can let the guest run before all of its memory is there. */
+  postCopy?: boolean
+}
+
+/** How a guest is sent. */
+export interface OutgoingRequest extends MigrationRef {
+  epoch: number
+  target: IncomingReply
+  tls?: MigrationTls
+  options: MigrationOptions
+}
+
+/** How a guest is moved. Source: KubeVirt's MigrationConfiguration; contract worker-qemu 5.4. */
+export interface MigrationOptions {
+  /** Bytes per second; 0 is no limit. */
+  bandwidthBytes: number
+  completionSecondsPerGiB: number
+  progressSeconds: number
+  maxDowntimeMs: number
+  allowAutoConverge: boolean
+  allowPostCopy: boolean
+  allowWorkloadDisruption: boolean
+}
+
+/** Where a migration stands on one node. */
+export interface MigrationReport {
+  migrationUid: string
+  side: 'source' | 'target'
+  /**
+   * Target: `preparing`, `ready` (waits for the guest), `running` (receives it), `done` (the guest runs here).
+   * Source: `running`, `handedOver` (the target has all of it and decides; it never runs here again by itself).
+   * Both: `failed` (it goes on running at the source, unless `guestLost`).
+   */
+  phase: 'preparing' | 'ready' | 'running' | 'handedOver' | 'done' | 'failed'
+  mode?: 'PreCopy' | 'PostCopy' | 'Paused'
+  /** RFC 3339. */
+  startTime?: string
+  endTime?: string
+  /** When the guest's CPUs ran on the target. */
+  readyTime?: string
+  /** Stable prefix and detail, such as `aborted: …`, `timeout: …`. Source: contract worker-qemu 5.6. */
+  failure?: string
+  /** The failure has cost the guest: post-copy. */
+  guestLost?: boolean
+  /** Of a cancellation that was asked for. */
+  abortStatus?: 'Aborting' | 'Succeeded' | 'Failed'
+  progress?: {
+    totalBytes: number
+    remainingBytes: number
+    transferredBytes: number
+    downtimeMs?: number
+    iteration: number
+  }
 }
 
 /**
@@ -146,11 +401,74 @@ export interface Actions {
   /** Hardware reset. */
   reset(guest: GuestRef, signal?: AbortSignal): Promise<void>
 
-  /** The serial console. A new session takes over from the one before, which ends. */
-  console(guest: GuestRef, signal?: AbortSignal): Promise<Duplex>
+  /** Has the guest's agent freeze its file systems; a frozen guest stays so. 409 where there is no agent. */
+  freeze(guest: GuestRef, options: FreezeOptions, signal?: AbortSignal): Promise<void>
+
+  /** Thaws them; a guest that is not frozen stays as it is. */
+  unfreeze(guest: GuestRef, signal?: AbortSignal): Promise<void>
+
+  /** What the guest's agent said last; nothing is asked of it now. 409 where there is no agent. */
+  agentInfo(guest: GuestRef, signal?: AbortSignal): Promise<AgentInfo>
+
+  /** Runs a program in the guest, through its agent. Its output comes as lines of `ExecOutput`. Not repeatable. */
+  guestExec(guest: GuestRef, options: ExecOptions, signal?: AbortSignal): Promise<Duplex>
+
+  /** The serial console. */
+  console(guest: GuestRef, options: ConsoleOptions, signal?: AbortSignal): Promise<Duplex>
+
+  /** What the serial console has printed, as text. Ended guests still have theirs. */
+  consoleLog(guest: GuestRef, options: ConsoleLogOptions, signal?: AbortSignal): Promise<Duplex>
 
   /** The display, in the RFB protocol. */
   vnc(guest: GuestRef, options: VncOptions, signal?: AbortSignal): Promise<Duplex>
+
+  /** What the display shows, as PNG. */
+  screenshot(guest: GuestRef, options: ScreenshotOptions, signal?: AbortSignal): Promise<Buffer>
+
+  /** One of the guest's USB redirection slots. 503 where all are taken. */
+  usbredir(guest: GuestRef, signal?: AbortSignal): Promise<Duplex>
+
+  /** A connection to a vsock port in the guest. */
+  vsock(guest: GuestRef, options: VsockOptions, signal?: AbortSignal): Promise<Duplex>
+
+  /**
+   * A connection to a port in the guest, at an address that this node has assigned. UDP: each datagram with its
+   * length before it, see `lib/datagrams.ts`. 409 where the guest has no such address, 504 where nothing answers.
+   */
+  portForward(guest: GuestRef, options: PortForwardOptions, signal?: AbortSignal): Promise<Duplex>
+
+  /** The platform's certificates, for who is to trust a SEV guest. */
+  sevPlatform(guest: GuestRef, signal?: AbortSignal): Promise<Record<string, unknown>>
+
+  /** What a SEV guest that waits was measured to be. */
+  sevMeasurement(guest: GuestRef, signal?: AbortSignal): Promise<Record<string, unknown>>
+
+  /** Gives a SEV guest that waits its secret. */
+  sevInjectSecret(guest: GuestRef, secret: SevSecret, signal?: AbortSignal): Promise<void>
+
+  /** Starts, ends or exports a backup of the guest's disks. By its name it may be repeated. */
+  backup(guest: GuestRef, options: BackupOptions, signal?: AbortSignal): Promise<void>
+
+  /** Makes a checkpoint known again. 422 where its bitmaps cannot be used, 503 for every other failure. */
+  redefineCheckpoint(guest: GuestRef, checkpoint: BackupCheckpoint, signal?: AbortSignal): Promise<void>
+
+  /** On the source: what the target has to know of the guest. 409 where it cannot be moved. */
+  migrationFacts(ref: MigrationRef, signal?: AbortSignal): Promise<MigrationFacts>
+
+  /** On the target: makes ready for the guest; answers once it may be sent. By migration UID it may be repeated. */
+  prepareIncoming(request: IncomingRequest, signal?: AbortSignal): Promise<IncomingReply>
+
+  /** On the source: begins to send. Answers once it is written down. 409 for a migration that was carried out. */
+  startOutgoing(request: OutgoingRequest, signal?: AbortSignal): Promise<void>
+
+  /** On either side: gives up. On the source the guest goes on; the target forgets it. No-op after the hand-over. */
+  cancelMigration(ref: MigrationRef, signal?: AbortSignal): Promise<void>
+
+  /** On the source, after the guest runs on the target: ends what is left of it and forgets it. */
+  releaseMigration(ref: MigrationRef, epoch: number, signal?: AbortSignal): Promise<void>
+
+  /** On the source, after the target has died for certain without running it: lets the guest go on here. */
+  reclaimMigration(ref: MigrationRef, epoch: number, signal?: AbortSignal): Promise<void>
 }
 
 /** Finds the node that a guest runs on. Only enrolled nodes are found, whatever an object's status says. */

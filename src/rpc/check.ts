@@ -1,7 +1,7 @@
 /** What crosses the wire is held against its type before anybody relies on it. */
 import { badRequest } from '../lib/errors.ts'
 import { isRecord, type JsonRecord } from '../lib/json.ts'
-import type { GuestReport, NodeInfo, NodeUpdate, SyncRequest } from './actions.ts'
+import type { AgentInfo, GuestReport, NodeInfo, NodeUpdate, SyncRequest } from './actions.ts'
 
 /** Throws 400 where `value` is no `SyncRequest` for the guest with this UID. */
 export function checkSync(value: unknown, uid: string): SyncRequest {
@@ -14,9 +14,28 @@ export function checkSync(value: unknown, uid: string): SyncRequest {
   recordAt(vmi.spec, 'vmi.spec')
   expect(Number.isSafeInteger(request.epoch), 'epoch')
   for (const field of ['secrets', 'configMaps']) checkData(request[field], field)
+  if (request.claims !== undefined) checkClaims(request.claims)
   expect(typeof recordAt(request.config, 'config').allowEmulation === 'boolean', 'config.allowEmulation')
   // The fields the wire could get wrong were checked; the VMI's spec is admission's and the worker's to judge.
   return value as SyncRequest
+}
+
+function checkClaims(value: unknown): void {
+  for (const [name, found] of Object.entries(recordAt(value, 'claims'))) {
+    const {
+      isBound,
+      volumeMode,
+      accessModes,
+      requestedBytes,
+      capacityBytes = 0,
+    } = recordAt(found, `claims.${name}`)
+    expect(typeof isBound === 'boolean', `claims.${name}.isBound`)
+    expect(volumeMode === 'Filesystem' || volumeMode === 'Block', `claims.${name}.volumeMode`)
+    const areTexts = Array.isArray(accessModes) && accessModes.every((mode) => typeof mode === 'string')
+    expect(areTexts, `claims.${name}.accessModes`)
+    expect(Number.isSafeInteger(requestedBytes), `claims.${name}.requestedBytes`)
+    expect(Number.isSafeInteger(capacityBytes), `claims.${name}.capacityBytes`)
+  }
 }
 
 function checkData(value: unknown, at: string): void {
@@ -35,8 +54,43 @@ export function checkReport(value: unknown): GuestReport {
   expect(Array.isArray(report.conditions) && report.conditions.every(isRecord), 'conditions')
   expect(Array.isArray(report.events) && report.events.every(isRecord), 'events')
   recordAt(report.status, 'status')
+  if (report.migration !== undefined) checkMigration(recordAt(report.migration, 'migration'))
   // Checked as far as the controller follows pointers into it.
   return value as GuestReport
+}
+
+function checkMigration({ migrationUid, side, phase }: JsonRecord): void {
+  expect(typeof migrationUid === 'string', 'migration.migrationUid')
+  expect(side === 'source' || side === 'target', 'migration.side')
+  const phases = ['preparing', 'ready', 'running', 'handedOver', 'done', 'failed']
+  expect(
+    phases.some((known) => known === phase),
+    'migration.phase',
+  )
+}
+
+/** Throws 400 where `value` is no `AgentInfo`. */
+export function checkAgentInfo(value: unknown): AgentInfo {
+  const answer = recordAt(value, 'answer')
+  recordAt(recordAt(answer.info, 'info').os, 'info.os')
+  for (const field of ['users', 'filesystems']) {
+    const list = answer[field]
+    expect(Array.isArray(list) && list.every(isRecord), field)
+  }
+  // What is in it is the guest's to say, and only handed on.
+  return value as AgentInfo
+}
+
+/** Throws 400 where `value` is no JSON object. */
+export function checkRecord(value: unknown): Record<string, unknown> {
+  return recordAt(value, 'answer')
+}
+
+/** The image in an answer. Throws 400. */
+export function checkPng(value: unknown): Buffer {
+  const { png } = recordAt(value, 'answer')
+  if (typeof png !== 'string') throw wrong('png')
+  return Buffer.from(png, 'base64')
 }
 
 /** Throws 400 where `value` is no `NodeInfo`. */

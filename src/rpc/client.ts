@@ -1,19 +1,43 @@
 import type { Duplex } from 'node:stream'
 import type {
   Actions,
+  AgentInfo,
+  BackupCheckpoint,
+  BackupOptions,
+  ConsoleLogOptions,
+  ConsoleOptions,
+  ExecOptions,
+  FreezeOptions,
   GuestRef,
   GuestReport,
+  IncomingReply,
+  IncomingRequest,
+  MigrationFacts,
+  MigrationRef,
   NodeInfo,
   NodeUpdate,
+  OutgoingRequest,
+  PortForwardOptions,
   RemoveOptions,
+  ScreenshotOptions,
+  SevSecret,
   SyncRequest,
   VncOptions,
+  VsockOptions,
 } from './actions.ts'
-import { checkInfo, checkReport, checkUpdate } from './check.ts'
+import { checkAgentInfo, checkInfo, checkPng, checkRecord, checkReport, checkUpdate } from './check.ts'
+import { checkFacts, checkReply } from './options.ts'
 import { Transport, type CallOptions, type ConnectOptions } from './transport.ts'
 import type { RpcTls } from './wire.ts'
 
 export type { ConnectOptions } from './transport.ts'
+
+/** A guest may take its time to write out what it has; the worker's own limit is shorter. */
+const AGENT_TIMEOUT_MS = 60_000
+/** Dialling into a guest is given up after 10 s, by the worker. */
+const FORWARD_TIMEOUT_MS = 15_000
+/** Images are pulled and a QEMU is started meanwhile. */
+const PREPARE_TIMEOUT_MS = 600_000
 
 /** A worker at the other end of the wire. Connections are made as they are needed. */
 export interface NodeClient extends Actions, AsyncDisposable {
@@ -84,13 +108,115 @@ class Client implements NodeClient {
     await this.#act(guest, 'reset', { signal })
   }
 
-  console(guest: GuestRef, signal?: AbortSignal): Promise<Duplex> {
-    return this.#transport.dial(`${pathOf(guest)}/console`, namesOf(guest), signal)
+  async freeze(guest: GuestRef, body: FreezeOptions, signal?: AbortSignal): Promise<void> {
+    await this.#act(guest, 'freeze', { body, signal, isRepeatable: true, timeoutMs: AGENT_TIMEOUT_MS })
   }
 
-  vnc(guest: GuestRef, { preserveSession }: VncOptions, signal?: AbortSignal): Promise<Duplex> {
-    const query = { ...namesOf(guest), preserveSession: String(preserveSession) }
-    return this.#transport.dial(`${pathOf(guest)}/vnc`, query, signal)
+  async unfreeze(guest: GuestRef, signal?: AbortSignal): Promise<void> {
+    await this.#act(guest, 'unfreeze', { signal, isRepeatable: true, timeoutMs: AGENT_TIMEOUT_MS })
+  }
+
+  agentInfo(guest: GuestRef, signal?: AbortSignal): Promise<AgentInfo> {
+    return this.#read(guest, 'agent', signal, checkAgentInfo)
+  }
+
+  screenshot(guest: GuestRef, body: ScreenshotOptions, signal?: AbortSignal): Promise<Buffer> {
+    const options: CallOptions = { method: 'POST', body, query: namesOf(guest), signal, isRepeatable: true }
+    return this.#transport.call(`${pathOf(guest)}/screenshot`, options, checkPng)
+  }
+
+  sevPlatform(guest: GuestRef, signal?: AbortSignal): Promise<Record<string, unknown>> {
+    return this.#read(guest, 'sev/platform', signal, checkRecord)
+  }
+
+  sevMeasurement(guest: GuestRef, signal?: AbortSignal): Promise<Record<string, unknown>> {
+    return this.#read(guest, 'sev/measurement', signal, checkRecord)
+  }
+
+  async sevInjectSecret(guest: GuestRef, body: SevSecret, signal?: AbortSignal): Promise<void> {
+    await this.#act(guest, 'sev/secret', { body, signal })
+  }
+
+  async backup(guest: GuestRef, body: BackupOptions, signal?: AbortSignal): Promise<void> {
+    await this.#act(guest, 'backup', { body, signal, isRepeatable: true, timeoutMs: AGENT_TIMEOUT_MS })
+  }
+
+  async redefineCheckpoint(guest: GuestRef, body: BackupCheckpoint, signal?: AbortSignal): Promise<void> {
+    await this.#act(guest, 'checkpoint', { body, signal, isRepeatable: true })
+  }
+
+  console(guest: GuestRef, options: ConsoleOptions, signal?: AbortSignal): Promise<Duplex> {
+    return this.#dial(guest, 'console', options, signal)
+  }
+
+  consoleLog(guest: GuestRef, options: ConsoleLogOptions, signal?: AbortSignal): Promise<Duplex> {
+    return this.#dial(guest, 'console/log', options, signal)
+  }
+
+  vnc(guest: GuestRef, options: VncOptions, signal?: AbortSignal): Promise<Duplex> {
+    return this.#dial(guest, 'vnc', options, signal)
+  }
+
+  usbredir(guest: GuestRef, signal?: AbortSignal): Promise<Duplex> {
+    return this.#dial(guest, 'usbredir', {}, signal)
+  }
+
+  vsock(guest: GuestRef, options: VsockOptions, signal?: AbortSignal): Promise<Duplex> {
+    return this.#dial(guest, 'vsock', options, signal)
+  }
+
+  guestExec(guest: GuestRef, options: ExecOptions, signal?: AbortSignal): Promise<Duplex> {
+    return this.#dial(guest, 'exec', options, signal)
+  }
+
+  portForward(guest: GuestRef, options: PortForwardOptions, signal?: AbortSignal): Promise<Duplex> {
+    const path = `${pathOf(guest)}/portforward`
+    const query = { ...namesOf(guest), options: JSON.stringify(options) }
+    return this.#transport.dial(path, query, { signal, halfClose: true, timeoutMs: FORWARD_TIMEOUT_MS })
+  }
+
+  migrationFacts(body: MigrationRef, signal?: AbortSignal): Promise<MigrationFacts> {
+    return this.#migrate('facts', { body, signal, isRepeatable: true }, checkFacts)
+  }
+
+  prepareIncoming(body: IncomingRequest, signal?: AbortSignal): Promise<IncomingReply> {
+    const options = { body, signal, isRepeatable: true, timeoutMs: PREPARE_TIMEOUT_MS }
+    return this.#migrate('incoming', options, checkReply)
+  }
+
+  async startOutgoing(body: OutgoingRequest, signal?: AbortSignal): Promise<void> {
+    await this.#migrate('outgoing', { body, signal }, ignore)
+  }
+
+  async cancelMigration(body: MigrationRef, signal?: AbortSignal): Promise<void> {
+    await this.#migrate('cancel', { body, signal, isRepeatable: true }, ignore)
+  }
+
+  async releaseMigration(ref: MigrationRef, epoch: number, signal?: AbortSignal): Promise<void> {
+    await this.#migrate('release', { body: { ...ref, epoch }, signal, isRepeatable: true }, ignore)
+  }
+
+  async reclaimMigration(ref: MigrationRef, epoch: number, signal?: AbortSignal): Promise<void> {
+    await this.#migrate('reclaim', { body: { ...ref, epoch }, signal, isRepeatable: true }, ignore)
+  }
+
+  #migrate<T>(step: string, options: CallOptions, check: (answer: unknown) => T): Promise<T> {
+    return this.#transport.call(`/migrations/${step}`, { method: 'POST', ...options }, check)
+  }
+
+  #read<T>(
+    guest: GuestRef,
+    what: string,
+    signal: AbortSignal | undefined,
+    check: (answer: unknown) => T,
+  ): Promise<T> {
+    const options: CallOptions = { query: namesOf(guest), signal, isRepeatable: true }
+    return this.#transport.call(`${pathOf(guest)}/${what}`, options, check)
+  }
+
+  #dial(guest: GuestRef, what: string, options: object, signal?: AbortSignal): Promise<Duplex> {
+    const query = { ...namesOf(guest), options: JSON.stringify(options) }
+    return this.#transport.dial(`${pathOf(guest)}/${what}`, query, { signal })
   }
 
   async #act(guest: GuestRef, action: string, options: CallOptions): Promise<void> {

@@ -18,7 +18,7 @@ import { HEADERS, readBody, refuseUpgrade, sendJson, sendStatus } from './answer
 import { withHeartbeat } from './heartbeat.ts'
 import { isPeerAllowed } from './identity.ts'
 import { findRoute, type Route } from './routes.ts'
-import { splice, Verdicts } from './splice.ts'
+import { splice, spliceHalves, Verdicts } from './splice.ts'
 import { RAW_PROTOCOL, RPC_VERSIONS, SESSION_HEADER, toWireError, VERSION_HEADER } from './wire.ts'
 
 /** What answers are made with. */
@@ -111,14 +111,14 @@ export class Handler {
     const abort = (): void => over.abort()
     socket.once('close', abort)
     try {
-      const guest = await this.#dial(request, over.signal)
+      const { guest, halfClose } = await this.#dial(request, over.signal)
       guest.on('error', () => {})
       const id = this.#verdicts.next()
       socket.write(
         `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${RAW_PROTOCOL}\r\n${SESSION_HEADER}: ${id}\r\n\r\n`,
       )
       if (head.length > 0) socket.unshift(head)
-      await this.#splice(socket, guest, id)
+      await this.#splice(halfClose ? spliceHalves : splice, socket, guest, id)
     } catch (error) {
       // After an upgrade that failed, the connection is never read again (security: A6).
       refuseUpgrade(socket, this.#refusalOf(error, request))
@@ -127,8 +127,8 @@ export class Handler {
     }
   }
 
-  async #splice(socket: Duplex, guest: Duplex, id: string): Promise<void> {
-    const splicing = splice(socket, guest, this.#options.clock, (verdict) => this.#verdicts.put(id, verdict))
+  async #splice(run: typeof splice, socket: Duplex, guest: Duplex, id: string): Promise<void> {
+    const splicing = run(socket, guest, this.#options.clock, (verdict) => this.#verdicts.put(id, verdict))
     this.#guests.add(guest)
     this.#splices.add(splicing)
     await splicing
@@ -136,7 +136,7 @@ export class Handler {
     this.#splices.delete(splicing)
   }
 
-  async #dial(request: IncomingMessage, signal: AbortSignal): Promise<Duplex> {
+  async #dial(request: IncomingMessage, signal: AbortSignal): Promise<{ guest: Duplex; halfClose: boolean }> {
     this.#admit(request)
     this.#assertOpen()
     const url = urlOf(request)
@@ -150,7 +150,9 @@ export class Handler {
       query: url.searchParams,
       signal,
     })
-    if (!signal.aborted && !this.#closing.signal.aborted) return stream
+    if (!signal.aborted && !this.#closing.signal.aborted) {
+      return { guest: stream, halfClose: route.halfClose === true }
+    }
     stream.destroy()
     this.#assertOpen()
     throw badRequest('the client went away')

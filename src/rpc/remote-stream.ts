@@ -1,7 +1,7 @@
 import { request as httpsRequest } from 'node:https'
 import type { IncomingMessage } from 'node:http'
 import { Duplex } from 'node:stream'
-import type { ConnectionOptions } from 'node:tls'
+import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import { StreamEnded } from '../lib/stream-end.ts'
 import {
   fromWireError,
@@ -37,12 +37,16 @@ const KEEP_ALIVE_MS = 30_000
 /** Turns a new connection into a byte stream. Throws the worker's refusal, or what kept it from answering. */
 export async function dialRaw({ address, port, tls, path, signal }: DialOptions): Promise<Upgraded> {
   const { promise, resolve, reject } = Promise.withResolvers<Upgraded>()
-  const request = httpsRequest({
+  // Who ends one direction does not end the other: that is decided above the connection.
+  const target: ConnectionOptions & { allowHalfOpen: boolean } = {
     ...tls,
     host: address,
     port,
+    allowHalfOpen: true,
+  }
+  const request = httpsRequest({
     path,
-    agent: false,
+    createConnection: () => connectTls(target),
     headers: { connection: 'Upgrade', upgrade: RAW_PROTOCOL, [VERSION_HEADER]: RPC_VERSIONS[0] },
   })
   request.on('error', reject)
@@ -80,16 +84,18 @@ async function refusalOf(response: IncomingMessage): Promise<Error> {
 
 /**
  * The guest's stream at the other end of a connection. Where the connection ends, `ask` finds out why: it ends, or is
- * destroyed with `StreamEnded` or with what broke it, as it would be inside the worker.
+ * destroyed with `StreamEnded` or with what broke it, as it would be inside the worker. With `halfClose` a guest that has
+ * sent all it had may still be written to.
  */
 export function remoteStream(
   socket: Duplex,
   ask: () => Promise<StreamVerdict>,
   broken: (cause: unknown) => Error,
+  halfClose = false,
 ): Duplex {
   const stream = new Duplex({
     highWaterMark: STREAM_BUFFER_BYTES,
-    allowHalfOpen: false,
+    allowHalfOpen: halfClose,
     read: () => void socket.resume(),
     write: (chunk: Buffer, _encoding, done) => void socket.write(chunk, done),
     final: (done) => void socket.end(done),

@@ -1,6 +1,7 @@
 import { badRequest } from '../lib/errors.ts'
 import type { Actions, GuestRef, NodeUpdate } from './actions.ts'
 import { checkSync } from './check.ts'
+import * as options from './options.ts'
 import type { Duplex } from 'node:stream'
 
 /** One call that has arrived. */
@@ -17,10 +18,14 @@ export interface WireCall {
 export type Route =
   | { kind: 'call'; run(actions: Actions, call: WireCall): Promise<unknown> }
   | { kind: 'watch'; run(actions: Actions, signal: AbortSignal): AsyncIterable<NodeUpdate> }
-  | { kind: 'stream'; run(actions: Actions, call: WireCall): Promise<Duplex> }
+  | { kind: 'stream'; halfClose?: true; run(actions: Actions, call: WireCall): Promise<Duplex> }
 
 type Run = (actions: Actions, call: WireCall) => Promise<unknown>
 const call = (run: Run): Route => ({ kind: 'call', run })
+const stream = (run: (actions: Actions, call: WireCall) => Promise<Duplex>): Route => ({
+  kind: 'stream',
+  run,
+})
 
 /**
  * Everything that crosses the wire: method and path → action. `{uid}` is the guest's; its namespace and name are in
@@ -40,15 +45,71 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   'POST /w/v1/vmis/{uid}/unpause': call((actions, { guest, signal }) => actions.unpause(guest, signal)),
   'POST /w/v1/vmis/{uid}/softreboot': call((actions, { guest, signal }) => actions.softreboot(guest, signal)),
   'POST /w/v1/vmis/{uid}/reset': call((actions, { guest, signal }) => actions.reset(guest, signal)),
-  'GET /w/v1/vmis/{uid}/console': {
+  'POST /w/v1/vmis/{uid}/freeze': call((actions, { guest, body, signal }) =>
+    actions.freeze(guest, options.checkFreeze(parseJson(body)), signal),
+  ),
+  'POST /w/v1/vmis/{uid}/unfreeze': call((actions, { guest, signal }) => actions.unfreeze(guest, signal)),
+  'GET /w/v1/vmis/{uid}/agent': call((actions, { guest, signal }) => actions.agentInfo(guest, signal)),
+  'POST /w/v1/vmis/{uid}/screenshot': call(async (actions, { guest, body, signal }) => ({
+    png: (await actions.screenshot(guest, options.checkScreenshot(parseJson(body)), signal)).toString('base64'),
+  })),
+  'GET /w/v1/vmis/{uid}/sev/platform': call((actions, { guest, signal }) =>
+    actions.sevPlatform(guest, signal),
+  ),
+  'GET /w/v1/vmis/{uid}/sev/measurement': call((actions, { guest, signal }) =>
+    actions.sevMeasurement(guest, signal),
+  ),
+  'POST /w/v1/vmis/{uid}/sev/secret': call((actions, { guest, body, signal }) =>
+    actions.sevInjectSecret(guest, options.checkSevSecret(parseJson(body)), signal),
+  ),
+  'POST /w/v1/vmis/{uid}/backup': call((actions, { guest, body, signal }) =>
+    actions.backup(guest, options.checkBackup(parseJson(body)), signal),
+  ),
+  'POST /w/v1/vmis/{uid}/checkpoint': call((actions, { guest, body, signal }) =>
+    actions.redefineCheckpoint(guest, options.checkCheckpoint(parseJson(body)), signal),
+  ),
+  'GET /w/v1/vmis/{uid}/console': stream((actions, { guest, query, signal }) =>
+    actions.console(guest, options.checkConsole(optionsOf(query)), signal),
+  ),
+  'GET /w/v1/vmis/{uid}/console/log': stream((actions, { guest, query, signal }) =>
+    actions.consoleLog(guest, options.checkConsoleLog(optionsOf(query)), signal),
+  ),
+  'GET /w/v1/vmis/{uid}/vnc': stream((actions, { guest, query, signal }) =>
+    actions.vnc(guest, options.checkVnc(optionsOf(query)), signal),
+  ),
+  'GET /w/v1/vmis/{uid}/usbredir': stream((actions, { guest, signal }) => actions.usbredir(guest, signal)),
+  'GET /w/v1/vmis/{uid}/vsock': stream((actions, { guest, query, signal }) =>
+    actions.vsock(guest, options.checkVsock(optionsOf(query)), signal),
+  ),
+  'GET /w/v1/vmis/{uid}/exec': stream((actions, { guest, query, signal }) =>
+    actions.guestExec(guest, options.checkExec(optionsOf(query)), signal),
+  ),
+  'GET /w/v1/vmis/{uid}/portforward': {
     kind: 'stream',
-    run: (actions, { guest, signal }) => actions.console(guest, signal),
-  },
-  'GET /w/v1/vmis/{uid}/vnc': {
-    kind: 'stream',
+    halfClose: true,
     run: (actions, { guest, query, signal }) =>
-      actions.vnc(guest, { preserveSession: query.get('preserveSession') === 'true' }, signal),
+      actions.portForward(guest, options.checkPortForward(optionsOf(query)), signal),
   },
+  'POST /w/v1/migrations/facts': call((actions, { body, signal }) =>
+    actions.migrationFacts(options.checkMigrationRef(parseJson(body)), signal),
+  ),
+  'POST /w/v1/migrations/incoming': call((actions, { body, signal }) =>
+    actions.prepareIncoming(options.checkIncoming(parseJson(body)), signal),
+  ),
+  'POST /w/v1/migrations/outgoing': call((actions, { body, signal }) =>
+    actions.startOutgoing(options.checkOutgoing(parseJson(body)), signal),
+  ),
+  'POST /w/v1/migrations/cancel': call((actions, { body, signal }) =>
+    actions.cancelMigration(options.checkMigrationRef(parseJson(body)), signal),
+  ),
+  'POST /w/v1/migrations/release': call((actions, { body, signal }) => {
+    const { epoch, ...ref } = options.checkOwner(parseJson(body))
+    return actions.releaseMigration(ref, epoch, signal)
+  }),
+  'POST /w/v1/migrations/reclaim': call((actions, { body, signal }) => {
+    const { epoch, ...ref } = options.checkOwner(parseJson(body))
+    return actions.reclaimMigration(ref, epoch, signal)
+  }),
 }
 
 /** The route for a request and the guest it is for; `undefined` where there is none. */
@@ -71,6 +132,11 @@ function parseJson(body: Buffer): unknown {
   } catch (error) {
     throw badRequest(`the body is not JSON: ${error instanceof Error ? error.message : String(error)}`)
   }
+}
+
+/** What goes with a stream stands in the query: an upgrade has no body. */
+function optionsOf(query: URLSearchParams): unknown {
+  return parseJson(Buffer.from(query.get('options') ?? '{}'))
 }
 
 function readSeconds(text: string | null): number {

@@ -81,6 +81,38 @@ export async function splice(
   await Promise.all([toClient, toGuest])
 }
 
+/**
+ * As `splice`, but a side that has sent all it had still receives: both are closed once both have ended, or either
+ * has broken.
+ */
+export async function spliceHalves(
+  socket: Duplex,
+  guest: Duplex,
+  clock: Clock,
+  onVerdict: (verdict: StreamVerdict) => void,
+): Promise<void> {
+  socket.allowHalfOpen = true
+  const fromGuest = copyToClient(guest, socket).then((verdict) => {
+    onVerdict(verdict)
+    if (verdict === 'ended') socket.end()
+    else guest.destroy()
+    return verdict
+  })
+  const fromClient = pipeline(socket.iterator({ destroyOnReturn: false }), guest).catch(() => {
+    // The client has gone without a word, or the guest takes no more: then it says why in the other direction.
+    if (socket.destroyed) guest.destroy()
+  })
+  await Promise.race([Promise.all([fromGuest, fromClient]), brokenOff(fromGuest)])
+  guest.destroy()
+  await closeGently(socket, clock)
+  await Promise.all([fromGuest, fromClient])
+}
+
+/** Settles only where the guest did not end by itself. */
+async function brokenOff(fromGuest: Promise<StreamVerdict>): Promise<void> {
+  if ((await fromGuest) === 'ended') await new Promise(() => {})
+}
+
 async function copyToClient(guest: Duplex, socket: Duplex): Promise<StreamVerdict> {
   // Not the socket itself: a guest that breaks must not take along what is still on its way to the client.
   const client = new Writable({

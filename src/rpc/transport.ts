@@ -44,6 +44,14 @@ export interface CallOptions {
   isRepeatable?: boolean
 }
 
+/** How a stream is dialled. */
+export interface DialOptions {
+  signal?: AbortSignal | undefined
+  timeoutMs?: number
+  /** Whether a side that has sent all it had may go on receiving. */
+  halfClose?: boolean
+}
+
 const CALL_TIMEOUT_MS = 10_000
 const VERDICT_TIMEOUT_MS = 2_000
 /** Three heartbeats missed. */
@@ -116,17 +124,22 @@ export class Transport implements AsyncDisposable {
   }
 
   /** A byte stream. The signal is about dialling: the stream outlives it. */
-  async dial(path: string, query: Record<string, string>, given?: AbortSignal): Promise<Duplex> {
+  async dial(
+    path: string,
+    query: Record<string, string>,
+    { signal: given, timeoutMs, halfClose = false }: DialOptions = {},
+  ): Promise<Duplex> {
     const { address, port } = this.#options
     const tls = this.#tlsOptions()
     const url = `/w/v1${path}?${new URLSearchParams(query).toString()}`
     try {
-      const signal = this.#limit(given)
+      const signal = this.#limit(given, timeoutMs)
       const { socket, session } = await dialRaw({ address, port, tls, path: url, signal })
       const stream = remoteStream(
         socket,
         () => this.#askVerdict(session),
         (cause) => this.#unreachable(cause, path),
+        halfClose,
       )
       this.#endWith(stream)
       return stream
@@ -208,7 +221,8 @@ export class Transport implements AsyncDisposable {
       connections: 32,
       pipelining: 1,
       allowH2: false,
-      headersTimeout: CALL_TIMEOUT_MS,
+      // Each call has its own limit; a connection has none.
+      headersTimeout: 0,
       bodyTimeout: SILENCE_MS,
       keepAliveTimeout: 30_000,
     })

@@ -11,8 +11,8 @@ export const RAW_PROTOCOL = 'virtgate-raw/1'
 /** Header of an upgrade's answer: under this id the worker tells afterwards how the stream ended. */
 export const SESSION_HEADER = 'virtgate-session'
 
-/** Bodies of calls and answers. A watch is not limited; a line of it is, by `LINE_LIMIT_BYTES`. */
-export const BODY_LIMIT_BYTES = 4 * 1024 * 1024
+/** Bodies of calls and answers: screenshots and the generated images of a guest that moves are among them. A watch is not limited; a line of it is, by `LINE_LIMIT_BYTES`. */
+export const BODY_LIMIT_BYTES = 16 * 1024 * 1024
 /** One line of a watch: a snapshot holds all guests of a node. */
 export const LINE_LIMIT_BYTES = 64 * 1024 * 1024
 /** Bytes of a stream that may wait, each way. */

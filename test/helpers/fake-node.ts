@@ -126,8 +126,31 @@ export function createFakeNode(nodeName: string, facts: Partial<NodeInfo> = {}):
       throw conflict({ group: '', kind: 'guest' }, name, 'it has neither agent nor ACPI')
     },
     reset: async (guest) => void known(guest),
+    freeze: async (guest) => void known(guest),
+    unfreeze: async (guest) => void known(guest),
+    agentInfo: async () => ({ info: { os: {} }, users: [], filesystems: [] }),
+    screenshot: async () => Buffer.from('89504e470d0a1a0a', 'hex'),
+    sevPlatform: async () => ({}),
+    sevMeasurement: async () => ({}),
+    sevInjectSecret: async (guest) => void known(guest),
+    backup: async (guest) => void known(guest),
+    redefineCheckpoint: async (guest) => void known(guest),
     console: async () => new PassThrough(),
+    consoleLog: async () => new PassThrough(),
     vnc: async () => new PassThrough(),
+    usbredir: async () => new PassThrough(),
+    vsock: async () => new PassThrough(),
+    guestExec: async () => new PassThrough(),
+    portForward: async () => new PassThrough(),
+    migrationFacts: async ({ guest }) => {
+      known(guest)
+      return { form: 1, facts: {} }
+    },
+    prepareIncoming: async () => ({ address: '192.0.2.1', ports: {} }),
+    startOutgoing: async ({ guest }) => void known(guest),
+    cancelMigration: async () => {},
+    releaseMigration: async ({ guest }) => node.finish(guest.uid),
+    reclaimMigration: async ({ guest }) => void known(guest),
   }
   return node
 }

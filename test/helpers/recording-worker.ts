@@ -2,10 +2,16 @@ import { Duplex } from 'node:stream'
 import { notFound } from '../../src/lib/errors.ts'
 import type {
   Actions,
+  AgentInfo,
   GuestRef,
   GuestReport,
+  IncomingReply,
+  IncomingRequest,
+  MigrationFacts,
+  MigrationRef,
   NodeInfo,
   NodeUpdate,
+  OutgoingRequest,
   SyncRequest,
 } from '../../src/rpc/actions.ts'
 
@@ -30,6 +36,16 @@ export const INFO: NodeInfo = {
   cpuModels: ['max'],
   capacity: { cpus: 2, memoryBytes: 2 ** 32 },
 }
+
+/** What the agent of its guest says. */
+export const AGENT_INFO: AgentInfo = {
+  info: { guestAgentVersion: '7.2.22', hostname: 'vm1', os: { id: 'debian' } },
+  users: [{ userName: 'root', loginTime: 1.5 }],
+  filesystems: [],
+}
+
+/** What its guest's display shows. */
+export const PNG = Buffer.from('89504e470d0a1a0a', 'hex')
 
 /** A report on a running guest. */
 export function reportOf(guest: GuestRef, epoch = 1): GuestReport {
@@ -148,15 +164,106 @@ export class RecordingWorker implements Actions {
     await this.#take('reset', guest)
   }
 
-  async console(guest: GuestRef): Promise<Duplex> {
-    await this.#take('console', guest)
+  async freeze(guest: GuestRef, options: object): Promise<void> {
+    await this.#take('freeze', guest, options)
+  }
+
+  async unfreeze(guest: GuestRef): Promise<void> {
+    await this.#take('unfreeze', guest)
+  }
+
+  async agentInfo(guest: GuestRef): Promise<AgentInfo> {
+    await this.#take('agentInfo', guest)
+    return AGENT_INFO
+  }
+
+  async screenshot(guest: GuestRef, options: object): Promise<Buffer> {
+    await this.#take('screenshot', guest, options)
+    return PNG
+  }
+
+  async sevPlatform(guest: GuestRef): Promise<Record<string, unknown>> {
+    await this.#take('sevPlatform', guest)
+    return { pdh: 'cGRo' }
+  }
+
+  async sevMeasurement(guest: GuestRef): Promise<Record<string, unknown>> {
+    await this.#take('sevMeasurement', guest)
+    return { measurement: 'bQ==' }
+  }
+
+  async sevInjectSecret(guest: GuestRef, secret: object): Promise<void> {
+    await this.#take('sevInjectSecret', guest, secret)
+  }
+
+  async backup(guest: GuestRef, options: object): Promise<void> {
+    await this.#take('backup', guest, options)
+  }
+
+  async redefineCheckpoint(guest: GuestRef, checkpoint: object): Promise<void> {
+    await this.#take('redefineCheckpoint', guest, checkpoint)
+  }
+
+  async console(guest: GuestRef, options: object): Promise<Duplex> {
+    await this.#take('console', guest, options)
     this.#check(guest)
     return this.#open()
   }
 
-  async vnc(guest: GuestRef, options: { preserveSession: boolean }): Promise<Duplex> {
+  async consoleLog(guest: GuestRef, options: object): Promise<Duplex> {
+    await this.#take('consoleLog', guest, options)
+    return this.#open()
+  }
+
+  async vnc(guest: GuestRef, options: object): Promise<Duplex> {
     await this.#take('vnc', guest, options)
     return this.#open()
+  }
+
+  async usbredir(guest: GuestRef): Promise<Duplex> {
+    await this.#take('usbredir', guest)
+    return this.#open()
+  }
+
+  async vsock(guest: GuestRef, options: object): Promise<Duplex> {
+    await this.#take('vsock', guest, options)
+    return this.#open()
+  }
+
+  async guestExec(guest: GuestRef, options: object): Promise<Duplex> {
+    await this.#take('guestExec', guest, options)
+    return this.#open()
+  }
+
+  async portForward(guest: GuestRef, options: object): Promise<Duplex> {
+    await this.#take('portForward', guest, options)
+    return this.#open()
+  }
+
+  async migrationFacts(ref: MigrationRef): Promise<MigrationFacts> {
+    await this.#take('migrationFacts', ref)
+    return { form: 1, facts: { machine: 'pc-q35-7.2' } }
+  }
+
+  async prepareIncoming(request: IncomingRequest): Promise<IncomingReply> {
+    await this.#take('prepareIncoming', request)
+    return { address: '192.0.2.1', ports: { '40000': 49_152 } }
+  }
+
+  async startOutgoing(request: OutgoingRequest): Promise<void> {
+    await this.#take('startOutgoing', request)
+  }
+
+  async cancelMigration(ref: MigrationRef): Promise<void> {
+    await this.#take('cancelMigration', ref)
+  }
+
+  async releaseMigration(ref: MigrationRef, epoch: number): Promise<void> {
+    await this.#take('releaseMigration', ref, epoch)
+  }
+
+  async reclaimMigration(ref: MigrationRef, epoch: number): Promise<void> {
+    await this.#take('reclaimMigration', ref, epoch)
   }
 
   async #take(...words: unknown[]): Promise<void> {

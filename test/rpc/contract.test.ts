@@ -1,8 +1,8 @@
 /** What callers may rely on, whether the worker is in the same process or across the wire. */
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { Duplex } from 'node:stream'
-import { buffer } from 'node:stream/consumers'
+import { Duplex, Readable } from 'node:stream'
+import { buffer, text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { roleUri } from '../../certs/roles.ts'
@@ -14,13 +14,32 @@ import { connectInProcess } from '../../src/rpc/in-process.ts'
 import { buildRpcServer } from '../../src/rpc/server.ts'
 import type { RpcTls } from '../../src/rpc/wire.ts'
 import { memoryLog } from '../helpers/api.ts'
-import { RecordingWorker, GUEST, INFO, reportOf, syncOf } from '../helpers/recording-worker.ts'
+import {
+  AGENT_INFO,
+  GUEST,
+  INFO,
+  PNG,
+  RecordingWorker,
+  reportOf,
+  syncOf,
+} from '../helpers/recording-worker.ts'
 import { makeAuthority } from '../helpers/pki.ts'
 
 interface Setup {
   actions: Actions
   worker: RecordingWorker
   log: ReturnType<typeof memoryLog>
+}
+
+const WRITE = { mode: 'write', preserveSession: false, user: 'alice' } as const
+const TRANSFER = {
+  bandwidthBytes: 0,
+  completionSecondsPerGiB: 150,
+  progressSeconds: 150,
+  maxDowntimeMs: 900,
+  allowAutoConverge: true,
+  allowPostCopy: false,
+  allowWorkloadDisruption: false,
 }
 
 const worker1 = roleUri({ role: 'worker', node: 'n1' })
@@ -99,6 +118,11 @@ describe.each([
     await actions.unpause(GUEST)
     await actions.softreboot(GUEST)
     await actions.reset(GUEST)
+    await actions.freeze(GUEST, { unfreezeSeconds: 5 })
+    await actions.unfreeze(GUEST)
+    await actions.sevInjectSecret(GUEST, { header: 'aA==', secret: 'cw==' })
+    await actions.backup(GUEST, { cmd: 'Start', mode: 'Push', targetPath: '/b' })
+    await actions.redefineCheckpoint(GUEST, { name: 'cp1', volumes: [{ volumeName: 'v' }] })
     expect(worker.asked).toEqual([
       ['remove', GUEST, { graceSeconds: 30 }],
       ['report', GUEST],
@@ -106,7 +130,113 @@ describe.each([
       ['unpause', GUEST],
       ['softreboot', GUEST],
       ['reset', GUEST],
+      ['freeze', GUEST, { unfreezeSeconds: 5 }],
+      ['unfreeze', GUEST],
+      ['sevInjectSecret', GUEST, { header: 'aA==', secret: 'cw==' }],
+      ['backup', GUEST, { cmd: 'Start', mode: 'Push', targetPath: '/b' }],
+      ['redefineCheckpoint', GUEST, { name: 'cp1', volumes: [{ volumeName: 'v' }] }],
     ])
+  })
+
+  test('answers what it is asked about the guest', async () => {
+    const { actions } = setup
+    expect(await actions.agentInfo(GUEST)).toEqual(AGENT_INFO)
+    expect((await actions.screenshot(GUEST, { moveCursor: true })).equals(PNG)).toBe(true)
+    expect(await actions.sevPlatform(GUEST)).toEqual({ pdh: 'cGRo' })
+    expect(await actions.sevMeasurement(GUEST)).toEqual({ measurement: 'bQ==' })
+  })
+
+  test('takes its part in a migration', async () => {
+    const { actions, worker } = setup
+    const ref = { guest: GUEST, migrationUid: 'm1' }
+    const tls = { ca: 'ca', cert: 'cert', key: 'key', peerName: 'mig-m1-src' }
+    const facts = await actions.migrationFacts(ref)
+    expect(facts).toEqual({ form: 1, facts: { machine: 'pc-q35-7.2' } })
+    const incoming = { ...ref, sync: syncOf(GUEST), facts, tls }
+    const target = await actions.prepareIncoming(incoming)
+    expect(target).toEqual({ address: '192.0.2.1', ports: { '40000': 49_152 } })
+    const outgoing = { ...ref, epoch: 2, target, tls, options: TRANSFER }
+    await actions.startOutgoing(outgoing)
+    await actions.cancelMigration(ref)
+    await actions.releaseMigration(ref, 3)
+    await actions.reclaimMigration(ref, 4)
+    expect(worker.asked).toEqual([
+      ['migrationFacts', ref],
+      ['prepareIncoming', incoming],
+      ['startOutgoing', outgoing],
+      ['cancelMigration', ref],
+      ['releaseMigration', ref, 3],
+      ['reclaimMigration', ref, 4],
+    ])
+  })
+
+  test('is told what each stream is to be', async () => {
+    const { actions, worker } = setup
+    const log = { follow: true, timestamps: false, tailLines: 5, sinceTime: '2026-01-01T00:00:00Z' }
+    const streams = [
+      await actions.console(GUEST, { mode: 'view', preserveSession: true, user: 'bob' }),
+      await actions.consoleLog(GUEST, log),
+      await actions.usbredir(GUEST),
+      await actions.vsock(GUEST, { port: 5000, tls: true }),
+      await actions.guestExec(GUEST, { command: ['ls', '-l'], timeoutSeconds: 3 }),
+      await actions.portForward(GUEST, { port: 22, protocol: 'tcp' }),
+    ]
+    expect(worker.asked).toEqual([
+      ['console', GUEST, { mode: 'view', preserveSession: true, user: 'bob' }],
+      ['consoleLog', GUEST, log],
+      ['usbredir', GUEST],
+      ['vsock', GUEST, { port: 5000, tls: true }],
+      ['guestExec', GUEST, { command: ['ls', '-l'], timeoutSeconds: 3 }],
+      ['portForward', GUEST, { port: 22, protocol: 'tcp' }],
+    ])
+    for (const stream of streams) stream.destroy()
+  })
+
+  test('has a forwarded port receive after it has sent all', async () => {
+    const got = Promise.withResolvers<Buffer>()
+    setup.worker.makeStream = () => {
+      const chunks: Buffer[] = []
+      const guest = new Duplex({
+        allowHalfOpen: true,
+        read() {},
+        write: (chunk: Buffer, _encoding, done) => {
+          chunks.push(chunk)
+          done()
+        },
+        final: (done) => {
+          got.resolve(Buffer.concat(chunks))
+          done()
+        },
+      })
+      guest.push('all there is')
+      guest.push(null)
+      return guest
+    }
+    const stream = await setup.actions.portForward(GUEST, { port: 22, protocol: 'tcp' })
+    const said = await text(Readable.from(stream.iterator({ destroyOnReturn: false })))
+    expect(said).toBe('all there is')
+    await sleep(50)
+    stream.end('an answer, late')
+    expect((await got.promise).toString()).toBe('an answer, late')
+  })
+
+  test('has a forwarded port send after it was told the end', async () => {
+    setup.worker.makeStream = () => {
+      const guest = new Duplex({
+        allowHalfOpen: true,
+        read() {},
+        write: (_chunk, _encoding, done) => done(),
+        final: (done) => {
+          guest.push('the sum')
+          guest.push(null)
+          done()
+        },
+      })
+      return guest
+    }
+    const stream = await setup.actions.portForward(GUEST, { port: 22, protocol: 'tcp' })
+    stream.end('everything')
+    expect(await text(stream)).toBe('the sum')
   })
 
   test('refuses with the refusal it meant', async () => {
@@ -165,17 +295,19 @@ describe.each([
   })
 
   test('refuses a stream of a guest it does not have', async () => {
-    await expect(setup.actions.console({ ...GUEST, uid: 'other' })).rejects.toMatchObject({ code: 404 })
+    await expect(setup.actions.console({ ...GUEST, uid: 'other' }, WRITE)).rejects.toMatchObject({
+      code: 404,
+    })
   })
 
   test('is told how a display is claimed', async () => {
-    const stream = await setup.actions.vnc(GUEST, { preserveSession: true })
-    expect(setup.worker.asked).toEqual([['vnc', GUEST, { preserveSession: true }]])
+    const stream = await setup.actions.vnc(GUEST, { preserveSession: true, maxSessions: 2, user: 'bob' })
+    expect(setup.worker.asked).toEqual([['vnc', GUEST, { preserveSession: true, maxSessions: 2, user: 'bob' }]])
     stream.destroy()
   })
 
   test('gives streams that carry every byte, and both sides know the end', async () => {
-    const stream = await setup.actions.console(GUEST)
+    const stream = await setup.actions.console(GUEST, WRITE)
     const sent = randomBytes(2_000_000)
     const got: Buffer[] = []
     stream.on('data', (chunk: Buffer) => got.push(chunk))
@@ -194,7 +326,7 @@ describe.each([
       guest.push(null)
       return guest
     }
-    const stream = await setup.actions.console(GUEST)
+    const stream = await setup.actions.console(GUEST, WRITE)
     const hash = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
     expect(hash(await buffer(stream))).toBe(hash(said))
   })
@@ -202,7 +334,7 @@ describe.each([
   test.each(['displaced', 'behind', 'draining'] as const)(
     'says that a stream was ended: %s',
     async (reason) => {
-      const stream = await setup.actions.console(GUEST)
+      const stream = await setup.actions.console(GUEST, WRITE)
       const error = once(stream, 'close').catch((error: unknown) => error)
       stream.resume()
       setup.worker.streams[0]?.destroy(new StreamEnded(reason))
@@ -211,7 +343,7 @@ describe.each([
   )
 
   test('tells a stream that broke from one that ended', async () => {
-    const stream = await setup.actions.console(GUEST)
+    const stream = await setup.actions.console(GUEST, WRITE)
     const error = once(stream, 'close').catch((error: unknown) => error)
     stream.resume()
     setup.worker.streams[0]?.destroy(new Error('socket gone'))
@@ -229,7 +361,7 @@ describe.each([
         },
         write: (_chunk, _encoding, done) => done(),
       })
-    const stream = await setup.actions.console(GUEST)
+    const stream = await setup.actions.console(GUEST, WRITE)
     await sleep(300)
     const before = made
     await sleep(300)
@@ -242,7 +374,7 @@ describe.each([
     const go = Promise.withResolvers<void>()
     setup.worker.hold = go.promise
     const given = new AbortController()
-    const call = setup.actions.console(GUEST, given.signal).catch(() => {})
+    const call = setup.actions.console(GUEST, WRITE, given.signal).catch(() => {})
     await sleep(50)
     given.abort()
     await call

@@ -51,6 +51,7 @@ afterEach(async () => {
   for (const thing of open.splice(0).reverse()) await thing[Symbol.asyncDispose]()
 })
 
+const WRITE = { mode: 'write', preserveSession: false, user: 'alice' } as const
 const CALLERS = [roleUri(ROLES.controller), roleUri(ROLES.apiserver)]
 
 async function serve(worker = new RecordingWorker(), serving = tlsOf('worker n1')) {
@@ -100,7 +101,7 @@ describe('who may call whom', () => {
     const { port } = await serve()
     const client = connect(port, tlsOf(caller))
     expect(await client.info()).toEqual(INFO)
-    const stream = await client.console(GUEST)
+    const stream = await client.console(GUEST, WRITE)
     stream.destroy()
   })
 
@@ -115,7 +116,7 @@ describe('who may call whom', () => {
     const { worker, port } = await serve(new RecordingWorker(), tlsOf(server))
     const client = connect(port, tlsOf(caller))
     await expect(client.info()).rejects.toThrow()
-    await expect(client.console(GUEST)).rejects.toThrow()
+    await expect(client.console(GUEST, WRITE)).rejects.toThrow()
     expect(worker.asked).toEqual([])
   })
 
@@ -229,7 +230,7 @@ test.each([
     { path: '/w/v1/vmis/other', method: 'PUT', body: JSON.stringify(syncOf(GUEST)) },
     400,
   ],
-  ['a body of 5 MiB', { path: VMI, method: 'PUT', body: Buffer.alloc(5 * 1024 * 1024, 'x') }, 413],
+  ['a body of 17 MiB', { path: VMI, method: 'PUT', body: Buffer.alloc(17 * 1024 * 1024, 'x') }, 413],
   ['no grace period', { path: VMI, method: 'DELETE' }, 400],
   ['a negative grace period', { path: `${VMI}?graceSeconds=-1`, method: 'DELETE' }, 400],
   ['a stream that is no upgrade', { path: `${VMI}/console` }, 426],
@@ -263,15 +264,19 @@ test('a request behind a refused upgrade is never served', async () => {
   await once(socket, 'secureConnect')
   const head = (line: string, ...more: string[]) =>
     [line, 'Host: x', 'virtgate-rpc: 1', ...more, '', ''].join('\r\n')
+  const options = new URLSearchParams({ options: JSON.stringify(WRITE) }).toString()
   socket.write(
-    head('GET /w/v1/vmis/unknown/console HTTP/1.1', 'Connection: Upgrade', 'Upgrade: virtgate-raw/1') +
-      head('GET /w/v1/info HTTP/1.1'),
+    head(
+      `GET /w/v1/vmis/unknown/console?${options} HTTP/1.1`,
+      'Connection: Upgrade',
+      'Upgrade: virtgate-raw/1',
+    ) + head('GET /w/v1/info HTTP/1.1'),
   )
   let text = ''
   socket.on('data', (chunk) => (text += String(chunk)))
   await once(socket, 'close')
   expect(text.match(/HTTP\/1.1 /g)).toHaveLength(1)
-  expect(worker.asked).toEqual([['console', { uid: 'unknown', namespace: '', name: '' }]])
+  expect(worker.asked).toEqual([['console', { uid: 'unknown', namespace: '', name: '' }, WRITE]])
 })
 
 test('a guest as large as a message may be gets through', async () => {
@@ -284,7 +289,7 @@ test('a guest as large as a message may be gets through', async () => {
 test('new certificates are used without losing what is open', async () => {
   const { server, port } = await serve()
   const client = connect(port)
-  const stream = await client.console(GUEST)
+  const stream = await client.console(GUEST, WRITE)
   const renewed = await makeAuthority('next authority')
   const issueNext = async (role: InternalRole): Promise<RpcTls> => ({
     ...(await renewed.issue({ usage: 'both', uris: [roleUri(role)] })),
@@ -311,7 +316,7 @@ test('a worker that is gone is named, with the cause', async () => {
 
 test('a stream whose worker dies breaks instead of ending', async () => {
   const { die, port } = await serve()
-  const stream: Duplex = await connect(port).console(GUEST)
+  const stream: Duplex = await connect(port).console(GUEST, WRITE)
   stream.resume()
   const ended = once(stream, 'end')
   die()
@@ -356,7 +361,7 @@ test('a call on a connection that breaks is made once more, if that does no harm
 test.each([
   ['no report', '{}'],
   ['no JSON', 'hello'],
-  ['too long', JSON.stringify({ ...reportOf(GUEST), message: 'x'.repeat(5 * 1024 * 1024) })],
+  ['too long', JSON.stringify({ ...reportOf(GUEST), message: 'x'.repeat(17 * 1024 * 1024) })],
 ])('an answer that is %s is not believed', async (_what, text) => {
   const server = createServer({ ...tlsOf('worker n1'), requestCert: true }, (_request, response) =>
     response.end(text),
@@ -375,13 +380,13 @@ test('a worker that never answers is given up after a while', async () => {
   })
   open.push(client)
   await expect(client.info()).rejects.toBeInstanceOf(WorkerUnreachable)
-  await expect(client.console(GUEST)).rejects.toBeInstanceOf(WorkerUnreachable)
+  await expect(client.console(GUEST, WRITE)).rejects.toBeInstanceOf(WorkerUnreachable)
 })
 
 test('a worker that shuts down says so to those on its streams, and waits for nobody', async () => {
   const { server, port } = await serve()
   const client = connect(port)
-  const stream = await client.console(GUEST)
+  const stream = await client.console(GUEST, WRITE)
   stream.resume()
   const told = once(stream, 'close').catch((error: unknown) => error)
   const watching = (async () => {
@@ -407,7 +412,7 @@ test('a client that is closed ends what it had open, and takes nothing new', asy
     signal: stop.signal,
   })
   open.push(client)
-  const stream = await client.console(GUEST)
+  const stream = await client.console(GUEST, WRITE)
   const watched: string[] = []
   const watching = (async () => {
     for await (const { type } of client.watch(new AbortController().signal)) watched.push(type)
