@@ -46,6 +46,14 @@ export interface MachinePlan {
   machineType: string
   /** Device id → root port, kept from one start to the next so that guests see stable addresses. */
   slots: Record<string, string>
+  /** How many root ports there are, spare ones included: where another QEMU has chosen that already. */
+  rootPorts?: number
+  /** QEMU waits for the guest's state, and for being told where to listen for it. */
+  incoming?: boolean
+  /** Context id and descriptor of the device that gives the guest vsock, where the host has one. */
+  vsock?: { cid: number; fd: number }
+  /** How a guest's memory is encrypted, where the host can: files hold base64. */
+  sev?: { cbitpos: number; reducedPhysBits: number; sessionFile?: string; dhCertFile?: string }
   /** What the binary can do, from the probe. */
   qemuVersion: { major: number; minor: number }
   /** CPU features a guest can have here, from the probe. Decides over features that are `optional` or `forbid`. */

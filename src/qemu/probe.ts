@@ -112,6 +112,21 @@ async function askBinary(
   accelerator: string,
   signal?: AbortSignal,
 ): Promise<QemuCapabilities> {
+  return withIdleQemu({ binary, accelerator, ...(signal && { signal }) }, async (qmp) => {
+    checkVersion(binary, qmp)
+    return ask(binary, qmp, accelerator, signal)
+  })
+}
+
+/**
+ * Starts a QEMU that has no machine and runs no guest, lets `use` ask it, and ends it.
+ *
+ * Throws `QemuUnusable` where it does not start, or `use` throws; and the reason of `signal`.
+ */
+export async function withIdleQemu<T>(
+  { binary, accelerator, signal }: { binary: string; accelerator: string; signal?: AbortSignal },
+  use: (qmp: QmpClient) => Promise<T>,
+): Promise<T> {
   const dir = await mkdtemp(join(tmpdir(), 'virtgate-probe-'))
   const socket = join(dir, 'qmp.sock')
   const logFile = join(dir, 'qemu.log')
@@ -123,13 +138,12 @@ async function askBinary(
         alive: () => isAlive(qemu),
         ...(signal && { signal }),
       })
-      checkVersion(binary, qmp)
-      return await ask(binary, qmp, accelerator, signal)
+      return await use(qmp)
     } catch (error) {
       signal?.throwIfAborted()
       if (error instanceof QemuUnusable) throw error
       throw new QemuUnusable(
-        `${binary} does not work: ${(await lastQemuError(logFile)) || String(error)}`,
+        `${binary} does not work: ${(await lastQemuError(logFile)) || (error instanceof Error ? error.message : String(error))}`,
         error,
       )
     } finally {

@@ -35,6 +35,8 @@ export interface SpawnOptions {
   gid?: number
   /** `/` where absent. */
   cwd?: string
+  /** Open files for QEMU: the first is its descriptor 3. */
+  fds?: readonly number[]
 }
 
 /** Sockets are for QEMU's own user alone, and no core dump spills guest memory. */
@@ -49,7 +51,7 @@ const POLL_MS = 25
  * system's error where the binary or the log file cannot be used.
  */
 export async function spawnQemu(options: SpawnOptions): Promise<QemuProcess> {
-  const { binary, argv, logFile, uid, gid, cwd = '/' } = options
+  const { binary, argv, logFile, uid, gid, cwd = '/', fds = [] } = options
   await access(binary, constants.X_OK)
   await using log = await open(logFile, 'a', 0o640)
   const { size: logOffset } = await log.stat()
@@ -57,7 +59,7 @@ export async function spawnQemu(options: SpawnOptions): Promise<QemuProcess> {
     detached: true,
     cwd,
     env: ENVIRONMENT,
-    stdio: ['ignore', log.fd, log.fd],
+    stdio: ['ignore', log.fd, log.fd, ...fds],
     ...(uid !== undefined && { uid }),
     ...(gid !== undefined && { gid }),
   })

@@ -24,6 +24,8 @@ export interface Build {
   readonly vcpus: number
   /** How much memory it starts with. */
   readonly memoryBytes: number
+  /** Addresses on the SCSI controller by the device's id: written by the disks. */
+  readonly luns: Map<string, number>
   /** `bootindex` by the device's id. */
   readonly bootIndexes: ReadonlyMap<string, number>
   /** Notes what the guest has to do without. */

@@ -1,20 +1,22 @@
 import type { FieldPath } from '../../lib/field-path.ts'
-import type { DiskFile } from '../plan.ts'
+import type { DiskFile, MachinePlan } from '../plan.ts'
 import { buildBlockNode, nodeNamesOf } from './block-nodes.ts'
 import { type Build, virtioDriver, virtioPlace } from './build.ts'
 import { devicePropertiesOf, nodeOptionsOf } from './disk-options.ts'
 import { invalidConfig, resourceMissing, unsupportedDevice } from './error.ts'
 import { addIoThreads, type IoThreads } from './io-threads.ts'
+import { assignLuns } from './luns.ts'
 import { sataPlace } from './sata.ts'
 import { DEVICES, deviceId, type DiskSpec, oneOf, SPEC } from './spec.ts'
 
 const DISKS = DEVICES.child('disks')
-const CONTROLLER = 'scsi0'
+/** The controller that every guest has, so that disks can be plugged into it. */
+export const CONTROLLER = 'scsi0'
 
 type Kind = 'disk' | 'cdrom' | 'lun'
 
-/** One disk on its way to the command line. */
-interface Disk {
+/** One disk on its way to QEMU. */
+export interface Disk {
   spec: DiskSpec
   at: FieldPath
   id: string
@@ -36,18 +38,25 @@ export function addDisks(build: Build): void {
   checkVolumes(build)
   const threads = addIoThreads(build)
   if (!disableHotplug || disks.some(({ bus }) => bus === 'scsi')) addController(build, threads)
-  const counts = { virtio: 0, sata: 0, scsi: 0, usb: 0 }
+  const scsiDisks = disks.filter(({ bus }) => bus === 'scsi').map(({ id }) => id)
+  for (const [id, lun] of assignLuns(scsiDisks, plan.slots)) build.luns.set(id, lun)
+  let sataCount = 0
   for (const disk of disks) {
     if (disk.file)
       line.json(
         '-blockdev',
         buildBlockNode(disk.file, nodeOptionsOf({ ...disk, file: disk.file }, disk.readOnly)),
       )
-    addDevice(build, disk, threads, counts[disk.bus]++)
+    addDevice(build, disk, threads, disk.bus === 'sata' ? sataCount++ : 0)
   }
 }
 
-function resolveDisk({ plan }: Build, spec: DiskSpec, at: FieldPath): Disk {
+/** What a disk of the spec is to be. Throws `GuestConfigError` where it cannot be that. */
+export function resolveDisk(
+  { plan }: { plan: Pick<MachinePlan, 'disks' | 'spec'> },
+  spec: DiskSpec,
+  at: FieldPath,
+): Disk {
   const kinds = (['disk', 'cdrom', 'lun'] as const).filter((kind) => spec[kind] !== undefined)
   if (kinds.length > 1) throw invalidConfig(at, `is ${kinds.join(' and ')} at once: keep one`)
   const kind = kinds[0] ?? 'disk'
@@ -118,17 +127,24 @@ function addController(build: Build, threads: IoThreads): void {
   })
 }
 
-function addDevice(build: Build, disk: Disk, threads: IoThreads, index: number): void {
-  const { line, bootIndexes, plan, vcpus } = build
-  const { spec, at, id, file, bus, kind } = disk
-  const bootindex = bootIndexes.get(id)
-  const common = {
+/** What every device of a disk is told, whatever bus it is on. */
+export function commonPropertiesOf(
+  { spec, at, id, file, kind }: Disk,
+  bootindex: number | undefined,
+): object {
+  return {
     id,
     ...(file && { drive: nodeNamesOf(file.name).format }),
     ...(bootindex !== undefined && { bootindex }),
     // A lun hands the device's own answers to the guest: there is nothing to set.
     ...(file && kind !== 'lun' && devicePropertiesOf({ spec, at, file })),
   }
+}
+
+function addDevice(build: Build, disk: Disk, threads: IoThreads, sataIndex: number): void {
+  const { line, bootIndexes, plan, vcpus, luns } = build
+  const { spec, at, id, bus, kind } = disk
+  const common = commonPropertiesOf(disk, bootIndexes.get(id))
   if (bus === 'virtio') {
     const queues = plan.spec.domain.devices.blockMultiQueue ? { 'num-queues': vcpus } : {}
     const place = virtioPlace(build, id, at)
@@ -143,21 +159,23 @@ function addDevice(build: Build, disk: Disk, threads: IoThreads, index: number):
     line.device(at, {
       driver: kind === 'cdrom' ? 'ide-cd' : 'ide-hd',
       ...common,
-      bus: sataPlace(build, index, at),
+      bus: sataPlace(build, sataIndex, at),
     })
   } else if (bus === 'scsi') {
-    line.device(at, { driver: scsiDriver(kind), ...common, ...scsiPlace(kind, id, index) })
+    line.device(at, { driver: scsiDriver(kind), ...common, ...scsiPlace(kind, id, luns.get(id) ?? 0) })
   } else {
     line.device(at, { driver: 'usb-storage', ...common, bus: 'usb.0', removable: false })
   }
 }
 
-function scsiDriver(kind: Kind): string {
+/** The device that shows a disk on the SCSI controller. */
+export function scsiDriver(kind: Kind): string {
   return { disk: 'scsi-hd', cdrom: 'scsi-cd', lun: 'scsi-block' }[kind]
 }
 
-function scsiPlace(kind: Kind, id: string, index: number): object {
-  const place = { bus: `${CONTROLLER}.0`, channel: 0, 'scsi-id': 0, lun: index }
+/** Where that device sits, and the name by which the guest knows it again. */
+export function scsiPlace(kind: Kind, id: string, lun: number): object {
+  const place = { bus: `${CONTROLLER}.0`, channel: 0, 'scsi-id': 0, lun }
   // By this the guest knows the disk again; a lun has an answer of its own.
   return kind === 'lun' ? place : { ...place, device_id: `drive-${id}` }
 }

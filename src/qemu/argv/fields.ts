@@ -72,13 +72,12 @@ export const FIELDS: Readonly<Record<string, Fate>> = {
   'domain.devices.autoattachMemBalloon': 'built',
   'domain.devices.autoattachPodInterface': 'built',
   'domain.devices.autoattachSerialConsole': 'built',
-  'domain.devices.autoattachVSOCK': missing(`this node has no vhost-vsock to give to guests: ${REMOVE}`),
+  'domain.devices.autoattachVSOCK': 'built',
   'domain.devices.blockMultiQueue': 'built',
   'domain.devices.clientPassthrough': 'built',
   'domain.devices.disableHotplug': 'built',
-  'domain.devices.disks[].changedBlockTracking': unsupported(
-    `this node does not track changed blocks: ${REMOVE}`,
-  ),
+  // Writes are noted from the first backup on.
+  'domain.devices.disks[].changedBlockTracking': 'elsewhere',
   // Told to the guest by its config drive.
   'domain.devices.disks[].tag': 'elsewhere',
   'domain.devices.disks': 'built',
@@ -110,7 +109,9 @@ export const FIELDS: Readonly<Record<string, Fate>> = {
   'domain.firmware.uuid': 'built',
   'domain.ioThreads': 'built',
   'domain.ioThreadsPolicy': 'built',
-  'domain.launchSecurity': missing(`this node cannot keep a guest's memory from its host: ${REMOVE}`),
+  'domain.launchSecurity.sev': 'built',
+  'domain.launchSecurity.snp': missing(`this node knows no SEV-SNP: ${REMOVE}`),
+  'domain.launchSecurity.tdx': missing(`this node knows no TDX: ${REMOVE}`),
   // The plan has the concrete machine that it means.
   'domain.machine': 'elsewhere',
   'domain.memory.reservedOverhead.addedOverhead': 'elsewhere',

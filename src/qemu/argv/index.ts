@@ -7,12 +7,14 @@ import { CommandLine } from './command-line.ts'
 import { addGuestAgent, addMonitors, addSerialConsole } from './console.ts'
 import { addCpu, addTopology, countVcpus, formatMachine } from './cpu.ts'
 import { addDisks } from './disks.ts'
+import { slotsOfLuns } from './luns.ts'
 import { addDisplay } from './display.ts'
 import { addFeatures } from './features.ts'
 import { checkFields } from './fields.ts'
 import { addFirmware } from './firmware.ts'
 import { buildPorts } from './fixed-slots.ts'
 import { addBase, addMachine } from './machine.ts'
+import { addLaunchSecurity } from './launch-security.ts'
 import { addMemory, guestMemoryBytes } from './memory.ts'
 import { addNetwork, linksDownOf } from './network.ts'
 import { addPanicDevices } from './panic.ts'
@@ -21,6 +23,7 @@ import { addSmbios } from './smbios.ts'
 import { addSound } from './sound.ts'
 import { DEVICES } from './spec.ts'
 import { addUsb } from './usb.ts'
+import { addVsock } from './vsock.ts'
 import { addWatchdog } from './watchdog.ts'
 
 export { nodeNamesOf } from './block-nodes.ts'
@@ -60,6 +63,8 @@ const GROUPS: readonly ((build: Build) => void)[] = [
   addSound,
   addWatchdog,
   addPanicDevices,
+  addLaunchSecurity,
+  addVsock,
 ]
 
 /**
@@ -81,6 +86,7 @@ export function buildArgv(plan: MachinePlan, nowMs = Date.now()): BuiltArgv {
     actions: [],
     vcpus: countVcpus(plan),
     memoryBytes: guestMemoryBytes(plan),
+    luns: new Map(),
     bootIndexes: bootIndexesOf(plan),
     degrade: (field, message) => void degraded.push({ field: String(field), message }),
   }
@@ -89,7 +95,7 @@ export function buildArgv(plan: MachinePlan, nowMs = Date.now()): BuiltArgv {
   addHead(build, head)
   return {
     argv: [...head.args, ...build.line.args],
-    slots: build.ports.slots,
+    slots: { ...build.ports.slots, ...slotsOfLuns(build.luns) },
     linksDown: linksDownOf(plan.spec),
     degraded,
   }
@@ -103,5 +109,5 @@ function addHead(build: Build, head: CommandLine): void {
   addCpu({ ...build, line: head })
   if (actions.length > 0) head.keyed('-action', actions)
   const hotplug = plan.spec.domain.devices.disableHotplug !== true
-  for (const port of ports.devices(memoryBytes, hotplug)) head.device(DEVICES, port)
+  for (const port of ports.devices(memoryBytes, hotplug, plan.rootPorts)) head.device(DEVICES, port)
 }

@@ -26,6 +26,7 @@ export function addBase({ plan, line }: Build): void {
     ['debug-threads', true],
   ])
   line.flag('-nodefaults', '-no-user-config', '-no-shutdown', '-S')
+  if (plan.incoming) line.text('-incoming', 'defer')
   line.keyed('-msg', [['timestamp', true]])
   line.text('-pidfile', `${plan.paths.runDir}/qemu.pid`)
   line.keyed('-sandbox', SANDBOX, 'on')

@@ -76,16 +76,16 @@ export class Ports {
 
   /**
    * The ports and the bridge themselves, to come before what is plugged into them. With `hotplug` there are spare
-   * ports, by the size of the guest.
+   * ports, by the size of the guest; `chosen` is their number where that is known.
    */
-  devices(memoryBytes: number, hotplug: boolean): DeviceArgs[] {
+  devices(memoryBytes: number, hotplug: boolean, chosen?: number): DeviceArgs[] {
     const bridge = this.#bridge()
     const indexes = [...this.#taken.keys()]
       .filter((slot) => slot.startsWith('rp'))
       .map((slot) => Number(slot.slice(2)))
     const highest = Math.max(-1, ...indexes) + 1
     const [least, spare] = memoryBytes > 2 * GIB ? [16, 6] : [8, 3]
-    const count = hotplug ? Math.max(highest, least, indexes.length + spare) : highest
+    const count = chosen ?? (hotplug ? Math.max(highest, least, indexes.length + spare) : highest)
     const ports = Array.from({ length: Math.min(count, PORT_LIMIT) }, (_, index) => rootPort(index))
     return [...ports, ...bridge]
   }

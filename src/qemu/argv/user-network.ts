@@ -26,6 +26,11 @@ export function buildUserNetwork(build: Build, iface: InterfaceSpec, id: string,
   }
 }
 
+/** Whether a guest with these arguments has such a network. */
+export function hasUserNetwork(argv: readonly string[]): boolean {
+  return argv.some((arg, index) => argv[index - 1] === '-netdev' && arg.startsWith('{"type":"user"'))
+}
+
 function podOf(
   { plan }: Build,
   { name }: InterfaceSpec,
