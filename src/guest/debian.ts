@@ -43,22 +43,43 @@ const KERNELS = (arch: string) => [`linux-image-cloud-${arch}`, `linux-image-${a
 
 const BUSYBOX = 'busybox-static'
 
+/** Packages that belong together and are kept together. */
+export interface PackageSet {
+  /** Name of their folder in the cache: a letter more or less makes it another set. */
+  folder: string
+  /** How much there is to download, for people. */
+  size: string
+  /** Their names, by apt's lists; `depends` answers what a package needs. */
+  resolve: (depends: (name: string) => Promise<string[]>) => Promise<string[]>
+}
+
+/** Kernel and busybox: what the small guest is made of. */
+const SMALL_GUEST: PackageSet = {
+  folder: '',
+  size: 'about 30 MB',
+  resolve: async (depends) => [...(await resolveKernel(depends)), BUSYBOX],
+}
+
 /**
- * The kernel and busybox packages: from the cache, where they are since an earlier call, else from apt's sources.
+ * A set of packages, the kernel and busybox where none is named: from the cache, where they are since an earlier
+ * call, else from apt's sources.
  *
  * apt checks them against its signed lists. Nothing is installed and no root rights are needed. Where the lists
  * are missing or older than the archive, fresh ones are fetched into a folder of our own.
  * Throws `PackagesUnavailable`.
  */
-export async function fetchPackages(options: TaskOptions): Promise<DebianPackages> {
+export async function fetchPackages(
+  options: TaskOptions,
+  set: PackageSet = SMALL_GUEST,
+): Promise<DebianPackages> {
   const { cacheDir, onProgress } = options
-  const folder = join(cacheDir, 'debian', debianArch())
+  const folder = join(cacheDir, 'debian', [debianArch(), set.folder].filter(Boolean).join('-'))
   const cached = await readNames(folder)
   if (cached) return { folder, names: cached }
 
   const scratch = await openScratch(cacheDir)
   try {
-    const names = await download(scratch, options)
+    const names = await download(scratch, set, options)
     await writeFile(join(scratch, 'names.json'), JSON.stringify(names))
     await mkdir(join(cacheDir, 'debian'), { recursive: true })
     await moveUnlessThere(scratch, folder)
@@ -116,10 +137,14 @@ async function readNames(folder: string): Promise<string[] | undefined> {
   }
 }
 
-async function download(scratch: string, { onProgress, signal }: TaskOptions): Promise<string[]> {
+async function download(
+  scratch: string,
+  set: PackageSet,
+  { onProgress, signal }: TaskOptions,
+): Promise<string[]> {
   let first: unknown
   try {
-    return await downloadWith([], scratch, { onProgress, signal })
+    return await downloadWith([], scratch, set, { onProgress, signal })
   } catch (error) {
     if (signal?.aborted || isMissingProgram(error)) throw explain(error)
     first = error
@@ -131,7 +156,7 @@ async function download(scratch: string, { onProgress, signal }: TaskOptions): P
     await mkdir(join(lists, 'partial'), { recursive: true })
     await mkdir(join(lists, 'cache', 'archives', 'partial'), { recursive: true })
     await run('apt-get', [...COMMON, ...ownLists, 'update'], { signal })
-    return await downloadWith(ownLists, scratch, { onProgress, signal })
+    return await downloadWith(ownLists, scratch, set, { onProgress, signal })
   } catch (error) {
     // Without a network, `apt-get update` succeeds and then knows nothing: the first try says more.
     throw explain(error instanceof UnknownPackage ? first : error)
@@ -146,10 +171,11 @@ const COMMON = process.getuid?.() === 0 ? ['-o', 'APT::Sandbox::User=root', '-q'
 async function downloadWith(
   lists: string[],
   scratch: string,
+  { resolve, size }: PackageSet,
   { onProgress, signal }: Omit<TaskOptions, 'cacheDir'>,
 ): Promise<string[]> {
-  const names = [...(await resolveKernel(lists, signal)), BUSYBOX]
-  onProgress?.(`downloading ${names.join(', ')} (about 30 MB) …`)
+  const names = await resolve(async (name) => dependencies(name, lists, signal))
+  onProgress?.(`downloading ${names.join(', ')} (${size}) …`)
   await run('apt-get', [...COMMON, ...lists, 'download', ...names], { signal, cwd: scratch })
   const files = (await readdir(scratch)).filter((file) => file.endsWith('.deb'))
   return names.map((name) => {
@@ -160,13 +186,13 @@ async function downloadWith(
 }
 
 /** The packages that hold the newest kernel and its modules. */
-async function resolveKernel(lists: string[], signal?: AbortSignal): Promise<string[]> {
+async function resolveKernel(depends: (name: string) => Promise<string[]>): Promise<string[]> {
   for (const meta of KERNELS(debianArch())) {
-    const found = await dependencies(meta, lists, signal)
+    const found = await depends(meta)
     const images = found.filter((name) => /^linux-image-\d/.test(name))
     if (images.length === 0) continue
     // Ubuntu keeps the modules apart.
-    const nested = await Promise.all(images.map((image) => dependencies(image, lists, signal)))
+    const nested = await Promise.all(images.map(depends))
     return [...images, ...nested.flat().filter((name) => /^linux-modules-\d/.test(name))]
   }
   throw new UnknownPackage(`apt knows none of ${KERNELS(debianArch()).join(', ')}`)
@@ -184,8 +210,8 @@ async function dependencies(name: string, lists: string[], signal?: AbortSignal)
     if (isExitCode(error, 100)) return ''
     throw error
   })
-  const [, list = ''] = /^Depends: (.*)$/m.exec(text) ?? []
-  return list.split(',').map((each) => each.trim().split(/[ (|]/)[0] ?? '')
+  const found = [...text.matchAll(/^(?:Pre-)?Depends: (.*)$/gm)]
+  return found.flatMap(([, list = '']) => list.split(',')).map((each) => each.trim().split(/[ (|:]/)[0] ?? '')
 }
 
 interface RunOptions {

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import { copyFile, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { CpioEntry } from './cpio.ts'
 import {
+  type DebianPackages,
   type TaskOptions,
   PackagesUnavailable,
   debianArch,
@@ -35,9 +37,24 @@ export const GUEST_KERNEL_ARGS = `console=${process.arch === 'arm64' ? 'ttyAMA0'
  * Throws `PackagesUnavailable`, with what to do, where the packages cannot be had.
  */
 export async function buildGuestImage(options: TaskOptions): Promise<GuestImage> {
-  const packages = await fetchPackages(options)
-  const recipe = `${packages.names.join(' ')} ${await describeRecipe()}`
-  const key = createHash('sha256').update(recipe).digest('hex').slice(0, 16)
+  return buildCached(await fetchPackages(options), '', options)
+}
+
+/** What an initial RAM disk has besides the small guest's own; made in a folder that vanishes afterwards. */
+export type MoreEntries = (scratch: string) => Promise<CpioEntry[]>
+
+/**
+ * The guest of these packages, with `more` in it, from the cache where it is there. `recipe` changes whenever `more`
+ * does. Throws `PackagesUnavailable`.
+ */
+export async function buildCached(
+  packages: DebianPackages,
+  recipe: string,
+  options: TaskOptions,
+  more: MoreEntries = async () => [],
+): Promise<GuestImage> {
+  const all = `${packages.names.join(' ')} ${await describeRecipe()}${recipe}`
+  const key = createHash('sha256').update(all).digest('hex').slice(0, 16)
   const folder = join(options.cacheDir, 'guest', `${debianArch()}-${key}`)
   const image: GuestImage = {
     kernel: join(folder, 'vmlinuz'),
@@ -53,7 +70,7 @@ export async function buildGuestImage(options: TaskOptions): Promise<GuestImage>
     await unpackPackages(packages, unpacked, options.signal)
     const built = join(scratch, 'guest')
     await mkdir(built)
-    await assemble(unpacked, built)
+    await assemble(unpacked, built, await more(scratch))
     await mkdir(join(options.cacheDir, 'guest'), { recursive: true })
     await moveUnlessThere(built, folder)
     return image
@@ -62,18 +79,19 @@ export async function buildGuestImage(options: TaskOptions): Promise<GuestImage>
   }
 }
 
-async function assemble(unpacked: string, target: string): Promise<void> {
+async function assemble(unpacked: string, target: string, more: CpioEntry[]): Promise<void> {
   const kernel = (await readdir(join(unpacked, 'boot'))).find((file) => file.startsWith('vmlinuz-'))
   if (kernel === undefined) throw new PackagesUnavailable(`no kernel in ${unpacked}/boot`)
   const kernelVersion = kernel.slice('vmlinuz-'.length)
   const modules = await openModuleTree(await firstThere(unpacked, [`lib/modules/${kernelVersion}`]))
   const busybox = await firstThere(unpacked, ['bin/busybox'])
-  await writeFile(join(target, 'initrd.img'), await buildInitramfs({ busybox, modules, kernelVersion }))
+  const parts = { busybox, modules, kernelVersion, more }
+  await writeFile(join(target, 'initrd.img'), await buildInitramfs(parts))
   await copyFile(join(unpacked, 'boot', kernel), join(target, 'vmlinuz'))
 }
 
-/** Debian moved everything below `/usr` in release 13. */
-async function firstThere(root: string, paths: string[]): Promise<string> {
+/** The first of these files in unpacked packages: Debian moved everything below `/usr` in release 13. */
+export async function firstThere(root: string, paths: string[]): Promise<string> {
   for (const path of paths.flatMap((each) => [each, `usr/${each}`])) {
     if (await isThere(join(root, path))) return join(root, path)
   }

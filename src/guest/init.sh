@@ -58,6 +58,9 @@ for card in /sys/class/net/e*; do
 done
 httpd -p 80 -h /run/www
 
+shell='sh -i'
+[ ! -f /etc/agent.sh ] || . /etc/agent.sh
+
 # User data that is a script may go on in the background; what it says within three seconds comes before GUEST-READY.
 if [ "$(head -c 2 /run/user-data 2>/dev/null)" = '#!' ]; then
   chmod 700 /run/user-data
@@ -77,4 +80,4 @@ commands=$(argument virtgate.run | tr '+' ' ')
 
 cd /root || cd /
 export PS1='\h:\w# '
-while :; do setsid cttyhack sh -i; done
+while :; do setsid cttyhack $shell; done

@@ -55,6 +55,8 @@ export interface InitramfsParts {
   modules: ModuleTree
   /** As `uname -r` will say. */
   kernelVersion: string
+  /** What else is to be in it; folders before what is in them. */
+  more: readonly CpioEntry[]
 }
 
 /** The gzipped initial RAM disk of the guest. Takes about a second. */
@@ -76,6 +78,7 @@ export async function buildInitramfs(parts: InitramfsParts): Promise<Buffer> {
     { path: 'dev/console', type: 'device', mode: 0o600, major: 5, minor: 1 },
   ]
   for (const [path, url] of Object.entries(SCRIPTS)) entries.push(fileEntry(path, await readFile(url), 0o755))
+  entries.push(...parts.more)
   return promisify(gzip)(buildCpio(entries), { level: 6 })
 }
 
@@ -98,14 +101,17 @@ function lines(items: string[]): string {
   return items.map((item) => `${item}\n`).join('')
 }
 
-function folderEntry(path: string): CpioEntry {
+/** A folder that anybody may enter and list. */
+export function folderEntry(path: string): CpioEntry {
   return { path, type: 'folder', mode: 0o755 }
 }
 
-function fileEntry(path: string, data: Uint8Array | string, mode = 0o644): CpioEntry {
+/** A file, readable for everybody where no mode is given. */
+export function fileEntry(path: string, data: Uint8Array | string, mode = 0o644): CpioEntry {
   return { path, type: 'file', mode, data: typeof data === 'string' ? Buffer.from(data) : data }
 }
 
-function linkEntry(path: string, target: string): CpioEntry {
+/** A symbolic link. */
+export function linkEntry(path: string, target: string): CpioEntry {
   return { path, type: 'link', target }
 }

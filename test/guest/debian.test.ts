@@ -125,6 +125,22 @@ test('apt sees the way to the network, and nothing else of our environment', asy
   expect(environment).not.toContain('secret')
 })
 
+test('another set of packages is kept apart, and is asked for with all that its packages need', async () => {
+  await standIn(
+    'apt-cache',
+    `case "$*" in *root) echo 'Pre-Depends: libc6 (>= 2.3)'; echo 'Depends: liba:any, x | y';; esac`,
+  )
+  await standIn('apt-get', APT_GET)
+  const set = {
+    folder: 'more',
+    size: '1 MB',
+    resolve: async (depends: (name: string) => Promise<string[]>) => ['root', ...(await depends('root'))],
+  }
+  const { folder: kept, names } = await fetchPackages({ cacheDir: cacheDir() }, set)
+  expect(names).toEqual(['root_1.0', 'libc6_1.0', 'liba_1.0', 'x_1.0'])
+  expect(kept).toBe(join(cacheDir(), 'debian', `${debianArch()}-more`))
+})
+
 test('Debian names of architectures, and of the folder for what is kept', () => {
   expect([debianArch('x64'), debianArch('arm64')]).toEqual(['amd64', 'arm64'])
   expect(() => debianArch('riscv64')).toThrow(/riscv64/)
