@@ -35,6 +35,8 @@ export interface LeafRequest {
   ipAddresses?: readonly string[]
   uris?: readonly string[]
   usage: 'client' | 'server' | 'both'
+  /** Whether keys may be exchanged under it: QEMU's TLS asks for that. Not where absent. */
+  keyEncipherment?: boolean
   now: Date
   days: number
 }
@@ -92,7 +94,7 @@ export async function issue(authority: KeyPair, request: LeafRequest): Promise<K
     signingKey,
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.KeyUsagesExtension(keyUsagesOf(request, x509), true),
       new x509.ExtendedKeyUsageExtension(usagesOf(request.usage, x509)),
       await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
       await x509.SubjectKeyIdentifierExtension.create(publicKey),
@@ -127,6 +129,11 @@ function serial(): string {
 
 function subjectOf({ commonName, organizations = [] }: LeafRequest): X509.JsonName {
   return [...organizations.map((name) => ({ O: [name] })), { CN: [commonName] }]
+}
+
+function keyUsagesOf({ keyEncipherment }: LeafRequest, { KeyUsageFlags }: Library): number {
+  const { digitalSignature, keyEncipherment: exchange } = KeyUsageFlags
+  return keyEncipherment ? digitalSignature | exchange : digitalSignature
 }
 
 function usagesOf(usage: LeafRequest['usage'], { ExtendedKeyUsage }: Library): string[] {

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { covers, isSignedBy, renewalTime, splitHosts, validityOf } from './inspect.ts'
 import { createAuthority, issue, type KeyPair, type LeafRequest } from './issue.ts'
+import { issueMigration, type MigrationSide } from './migration.ts'
 import { keepAuthority, keepKey, keepLeaf, pairFiles, type PairFiles } from './pair-file.ts'
 import { roleUri } from './roles.ts'
 
@@ -48,6 +49,8 @@ export interface CertificateStore extends Disposable {
   renew(): Promise<void>
   /** A client certificate for a user: name and groups. It is kept nowhere. */
   issueClient(user: { name: string; groups?: readonly string[]; days: number }): Promise<KeyPair>
+  /** Both sides' certificates of one migration, by the internal authority. They are kept nowhere. */
+  issueMigration(migrationUid: string): Promise<{ source: MigrationSide; target: MigrationSide }>
   /** Where a pair stands on disk, for a process of its own: `worker-<node>`, `controller` or `apiserver`. */
   files(name: string): PairFiles & { ca: string }
 }
@@ -60,13 +63,13 @@ const HOUR_MS = 60 * 60 * 1000
 export async function openCertificateStore(options: CertificateStoreOptions): Promise<CertificateStore> {
   const now = options.now ?? (() => new Date())
   await mkdir(options.dir, { recursive: true, mode: 0o700 })
-  let { certificates, authority } = await load(options, now())
+  let { certificates, authority, internal } = await load(options, now())
   const listeners = new Set<(certificates: Certificates) => void>()
   let running: Promise<void> = Promise.resolve()
 
   async function reload(): Promise<void> {
     const loaded = await load(options, now())
-    ;({ certificates, authority } = loaded)
+    ;({ certificates, authority, internal } = loaded)
     if (loaded.changed) for (const listener of listeners) listener(certificates)
   }
   function renew(): Promise<void> {
@@ -86,6 +89,7 @@ export async function openCertificateStore(options: CertificateStoreOptions): Pr
     renew,
     issueClient: ({ name, groups = [], days }) =>
       issue(authority, { commonName: name, organizations: groups, usage: 'client', now: now(), days }),
+    issueMigration: (migrationUid) => issueMigration(internal, migrationUid, now()),
     files: (name) => ({ ...pairFiles(options.dir, name), ca: pairFiles(options.dir, 'internal-ca').cert }),
     [Symbol.dispose]() {
       clearInterval(timer)
@@ -97,6 +101,7 @@ export async function openCertificateStore(options: CertificateStoreOptions): Pr
 interface Loaded {
   certificates: Certificates
   authority: KeyPair
+  internal: KeyPair
   changed: boolean
 }
 
@@ -149,7 +154,7 @@ async function load({ dir, hosts, workers = [] }: CertificateStoreOptions, now: 
     workers: pairs,
     serviceAccountKey: await keepKey(join(dir, 'service-account.key')),
   }
-  return { certificates, authority, changed }
+  return { certificates, authority, internal, changed }
 }
 
 /** The name goes into a file's name, too. */
