@@ -44,8 +44,9 @@ export function buildKubeVirt(kinds: readonly Kind[], catalogue: Catalogue): Def
 }
 
 function sourceIn(part: string): (kind: Kind) => TypeSource {
-  return ({ version, kind }) => ({
-    type: `${version.replace(/^v/, 'V')}${kind}`,
+  // By the schema, whose version is not always the one that is served.
+  return ({ schema }) => ({
+    type: schema.replace(/^v/, 'V').replace('.', ''),
     module: `${PACKAGE}/${part}/index.js`,
   })
 }
