@@ -10,6 +10,7 @@ import type {
   V1VirtualMachineStatus,
 } from '@kubevirt-ui-ext/kubevirt-api/kubevirt'
 import type { Condition, KubeObject, NamespacedMeta } from './meta.ts'
+import type { MigrationState, VmimStatus } from './migration.ts'
 
 /** Where a VMI stands. Source: contract, VMI phases. */
 export type VmiPhase =
@@ -50,9 +51,10 @@ export interface PhaseTransition {
 
 export interface VmiStatus extends Omit<
   V1VirtualMachineInstanceStatus,
-  'conditions' | 'phase' | 'phaseTransitionTimestamps' | 'vSOCKCID'
+  'conditions' | 'migrationState' | 'phase' | 'phaseTransitionTimestamps' | 'vSOCKCID'
 > {
   conditions?: Condition[]
+  migrationState?: MigrationState
   phase?: VmiPhase
   phaseTransitionTimestamps?: PhaseTransition[]
   VSOCKCID?: number
@@ -97,7 +99,7 @@ export interface Vm extends KubeObject {
 export interface Vmim extends KubeObject {
   metadata: NamespacedMeta
   spec: V1VirtualMachineInstanceMigrationSpec
-  status?: { phase?: string; conditions?: Condition[] }
+  status?: VmimStatus
 }
 
 /** The KubeVirt configuration object, as far as it is read. */
@@ -109,6 +111,7 @@ export interface KubeVirt extends KubeObject {
     observedKubeVirtVersion?: string
     observedKubeVirtRegistry?: string
     observedDeploymentConfig?: string
+    defaultArchitecture?: string
     conditions?: Condition[]
   }
 }

@@ -4,7 +4,11 @@
  */
 import type { Column, Kind } from './kind.ts'
 import type { KubeObject } from './meta.ts'
+import type { CdiConfig, DataSource, DataVolume } from './cdi.ts'
+import type { Instancetype, Preference } from './instancetype.ts'
 import type { KubeVirt, Vm, Vmi, Vmim } from './kubevirt.ts'
+import type { MigrationPolicy } from './migration.ts'
+import type { LimitRange, ResourceQuota } from './quota.ts'
 import type * as core from './core.ts'
 
 type Row<T extends KubeObject> = Partial<Kind<T>> & Pick<Kind<T>, 'kind' | 'plural'>
@@ -88,11 +92,16 @@ export const PVCS: Kind<core.PersistentVolumeClaim> = builtIn('', 'v1', {
   shortNames: ['pvc'],
   hasStatus: true,
 })
-export const RESOURCE_QUOTAS: Kind = builtIn('', 'v1', {
+export const RESOURCE_QUOTAS: Kind<ResourceQuota> = builtIn('', 'v1', {
   kind: 'ResourceQuota',
   plural: 'resourcequotas',
   shortNames: ['quota'],
   hasStatus: true,
+})
+export const LIMIT_RANGES: Kind<LimitRange> = builtIn('', 'v1', {
+  kind: 'LimitRange',
+  plural: 'limitranges',
+  shortNames: ['limits'],
 })
 export const LEASES: Kind<core.Lease> = builtIn('coordination.k8s.io', 'v1', {
   kind: 'Lease',
@@ -179,6 +188,175 @@ const INSTANCETYPE = 'instancetype.kubevirt.io'
 const SNAPSHOT = 'snapshot.kubevirt.io'
 const BACKUP = 'backup.kubevirt.io'
 
+export const INSTANCETYPES: Kind<Instancetype> = custom(INSTANCETYPE, 'v1beta1', {
+  kind: 'VirtualMachineInstancetype',
+  plural: 'virtualmachineinstancetypes',
+  shortNames: ['vminstancetype', 'vminstancetypes', 'vmf', 'vmfs'],
+  categories: ['all'],
+  hasStatus: false,
+})
+export const CLUSTER_INSTANCETYPES: Kind<Instancetype> = custom(INSTANCETYPE, 'v1beta1', {
+  kind: 'VirtualMachineClusterInstancetype',
+  plural: 'virtualmachineclusterinstancetypes',
+  shortNames: ['vmclusterinstancetype', 'vmclusterinstancetypes', 'vmcf', 'vmcfs'],
+  namespaced: false,
+  hasStatus: false,
+})
+export const PREFERENCES: Kind<Preference> = custom(INSTANCETYPE, 'v1beta1', {
+  kind: 'VirtualMachinePreference',
+  plural: 'virtualmachinepreferences',
+  shortNames: ['vmpref', 'vmprefs', 'vmp', 'vmps'],
+  categories: ['all'],
+  hasStatus: false,
+})
+export const CLUSTER_PREFERENCES: Kind<Preference> = custom(INSTANCETYPE, 'v1beta1', {
+  kind: 'VirtualMachineClusterPreference',
+  plural: 'virtualmachineclusterpreferences',
+  shortNames: ['vmcp', 'vmcps'],
+  namespaced: false,
+  hasStatus: false,
+})
+export const DATA_VOLUMES: Kind<DataVolume> = custom('cdi.kubevirt.io', 'v1beta1', {
+  kind: 'DataVolume',
+  plural: 'datavolumes',
+  shortNames: ['dv', 'dvs'],
+  categories: ['all'],
+  columns: [PHASE, column('Progress', 'string', '.status.progress'), AGE],
+})
+
+export const VMIRS: Kind = custom('kubevirt.io', 'v1', {
+  kind: 'VirtualMachineInstanceReplicaSet',
+  plural: 'virtualmachineinstancereplicasets',
+  shortNames: ['vmirs', 'vmirss'],
+  categories: ['all'],
+  columns: [
+    column('Desired', 'integer', '.spec.replicas'),
+    column('Current', 'integer', '.status.replicas'),
+    column('Ready', 'integer', '.status.readyReplicas'),
+    AGE,
+  ],
+})
+export const VMI_PRESETS: Kind = custom('kubevirt.io', 'v1', {
+  kind: 'VirtualMachineInstancePreset',
+  plural: 'virtualmachineinstancepresets',
+  shortNames: ['vmipreset', 'vmipresets'],
+  categories: ['all'],
+  hasStatus: false,
+})
+export const VM_SNAPSHOTS: Kind = custom(SNAPSHOT, 'v1beta1', {
+  kind: 'VirtualMachineSnapshot',
+  plural: 'virtualmachinesnapshots',
+  shortNames: ['vmsnapshot', 'vmsnapshots'],
+  categories: ['all'],
+  columns: [
+    column('SourceKind', 'string', '.spec.source.kind'),
+    column('SourceName', 'string', '.spec.source.name'),
+    PHASE,
+    column('ReadyToUse', 'boolean', '.status.readyToUse'),
+    column('CreationTime', 'date', '.status.creationTime'),
+    column('Error', 'string', '.status.error.message'),
+  ],
+})
+export const VM_SNAPSHOT_CONTENTS: Kind = custom(SNAPSHOT, 'v1beta1', {
+  kind: 'VirtualMachineSnapshotContent',
+  plural: 'virtualmachinesnapshotcontents',
+  shortNames: ['vmsnapshotcontent', 'vmsnapshotcontents'],
+  categories: ['all'],
+  columns: [
+    column('ReadyToUse', 'boolean', '.status.readyToUse'),
+    column('CreationTime', 'date', '.status.creationTime'),
+    column('Error', 'string', '.status.error.message'),
+  ],
+})
+export const VM_RESTORES: Kind = custom(SNAPSHOT, 'v1beta1', {
+  kind: 'VirtualMachineRestore',
+  plural: 'virtualmachinerestores',
+  shortNames: ['vmrestore', 'vmrestores'],
+  categories: ['all'],
+  columns: [
+    column('TargetKind', 'string', '.spec.target.kind'),
+    column('TargetName', 'string', '.spec.target.name'),
+    column('Complete', 'boolean', '.status.complete'),
+    column('RestoreTime', 'date', '.status.restoreTime'),
+  ],
+})
+export const VM_CLONES: Kind = custom('clone.kubevirt.io', 'v1beta1', {
+  kind: 'VirtualMachineClone',
+  plural: 'virtualmachineclones',
+  shortNames: ['vmclone', 'vmclones'],
+  categories: ['all'],
+  columns: [
+    PHASE,
+    column('SourceVirtualMachine', 'string', '.spec.source.name'),
+    column('TargetVirtualMachine', 'string', '.spec.target.name'),
+  ],
+})
+export const VM_POOLS: Kind = custom('pool.kubevirt.io', 'v1beta1', {
+  kind: 'VirtualMachinePool',
+  plural: 'virtualmachinepools',
+  shortNames: ['vmpool', 'vmpools'],
+  categories: ['all'],
+  columns: [
+    column('Desired', 'integer', '.spec.replicas'),
+    column('Current', 'integer', '.status.replicas'),
+    column('Ready', 'integer', '.status.readyReplicas'),
+    AGE,
+  ],
+})
+export const VM_EXPORTS: Kind = custom('export.kubevirt.io', 'v1', {
+  kind: 'VirtualMachineExport',
+  schema: 'v1beta1.VirtualMachineExport',
+  plural: 'virtualmachineexports',
+  shortNames: ['vmexport', 'vmexports'],
+  categories: ['all'],
+  columns: [
+    column('SourceKind', 'string', '.spec.source.kind'),
+    column('SourceName', 'string', '.spec.source.name'),
+    PHASE,
+  ],
+})
+export const MIGRATION_POLICIES: Kind<MigrationPolicy> = custom('migrations.kubevirt.io', 'v1alpha1', {
+  kind: 'MigrationPolicy',
+  plural: 'migrationpolicies',
+  namespaced: false,
+})
+export const VM_BACKUPS: Kind = custom(BACKUP, 'v1alpha1', {
+  kind: 'VirtualMachineBackup',
+  plural: 'virtualmachinebackups',
+  shortNames: ['vmbackup', 'vmbackups'],
+  categories: ['all'],
+})
+export const VM_BACKUP_TRACKERS: Kind = custom(BACKUP, 'v1alpha1', {
+  kind: 'VirtualMachineBackupTracker',
+  plural: 'virtualmachinebackuptrackers',
+  shortNames: ['vmbackuptracker', 'vmbackuptrackers'],
+  categories: ['all'],
+})
+export const NETWORK_ATTACHMENTS: Kind = custom('k8s.cni.cncf.io', 'v1', {
+  kind: 'NetworkAttachmentDefinition',
+  plural: 'network-attachment-definitions',
+  singular: 'network-attachment-definition',
+  shortNames: ['net-attach-def'],
+  hasStatus: false,
+})
+
+/** Kinds that a cluster may have and that are read there alone: they are not in the table. */
+export const DATA_SOURCES: Kind<DataSource> = custom('cdi.kubevirt.io', 'v1beta1', {
+  kind: 'DataSource',
+  plural: 'datasources',
+})
+export const CDI_CONFIGS: Kind<CdiConfig> = custom('cdi.kubevirt.io', 'v1beta1', {
+  kind: 'CDIConfig',
+  plural: 'cdiconfigs',
+  namespaced: false,
+})
+export const PODS: Kind = builtIn('', 'v1', { kind: 'Pod', plural: 'pods', shortNames: ['po'] })
+export const VOLUME_SNAPSHOTS: Kind = custom('snapshot.storage.k8s.io', 'v1', {
+  kind: 'VolumeSnapshot',
+  plural: 'volumesnapshots',
+})
+export const PLUGINS: Kind = custom('plugin.kubevirt.io', 'v1alpha1', { kind: 'Plugin', plural: 'plugins' })
+
 /** Every kind, in the order discovery lists them. */
 export const KINDS: readonly Kind[] = [
   NAMESPACES,
@@ -189,6 +367,7 @@ export const KINDS: readonly Kind[] = [
   SERVICE_ACCOUNTS,
   PVCS,
   RESOURCE_QUOTAS,
+  LIMIT_RANGES,
   LEASES,
   PRIORITY_CLASSES,
   ROLES,
@@ -200,155 +379,23 @@ export const KINDS: readonly Kind[] = [
   VMIS,
   VMIMS,
   KUBEVIRTS,
-  custom('kubevirt.io', 'v1', {
-    kind: 'VirtualMachineInstanceReplicaSet',
-    plural: 'virtualmachineinstancereplicasets',
-    shortNames: ['vmirs', 'vmirss'],
-    categories: ['all'],
-    columns: [
-      column('Desired', 'integer', '.spec.replicas'),
-      column('Current', 'integer', '.status.replicas'),
-      column('Ready', 'integer', '.status.readyReplicas'),
-      AGE,
-    ],
-  }),
-  custom('kubevirt.io', 'v1', {
-    kind: 'VirtualMachineInstancePreset',
-    plural: 'virtualmachineinstancepresets',
-    shortNames: ['vmipreset', 'vmipresets'],
-    categories: ['all'],
-    hasStatus: false,
-  }),
-  custom(INSTANCETYPE, 'v1beta1', {
-    kind: 'VirtualMachineInstancetype',
-    plural: 'virtualmachineinstancetypes',
-    shortNames: ['vminstancetype', 'vminstancetypes', 'vmf', 'vmfs'],
-    categories: ['all'],
-    hasStatus: false,
-  }),
-  custom(INSTANCETYPE, 'v1beta1', {
-    kind: 'VirtualMachineClusterInstancetype',
-    plural: 'virtualmachineclusterinstancetypes',
-    shortNames: ['vmclusterinstancetype', 'vmclusterinstancetypes', 'vmcf', 'vmcfs'],
-    namespaced: false,
-    hasStatus: false,
-  }),
-  custom(INSTANCETYPE, 'v1beta1', {
-    kind: 'VirtualMachinePreference',
-    plural: 'virtualmachinepreferences',
-    shortNames: ['vmpref', 'vmprefs', 'vmp', 'vmps'],
-    categories: ['all'],
-    hasStatus: false,
-  }),
-  custom(INSTANCETYPE, 'v1beta1', {
-    kind: 'VirtualMachineClusterPreference',
-    plural: 'virtualmachineclusterpreferences',
-    shortNames: ['vmcp', 'vmcps'],
-    namespaced: false,
-    hasStatus: false,
-  }),
-  custom(SNAPSHOT, 'v1beta1', {
-    kind: 'VirtualMachineSnapshot',
-    plural: 'virtualmachinesnapshots',
-    shortNames: ['vmsnapshot', 'vmsnapshots'],
-    categories: ['all'],
-    columns: [
-      column('SourceKind', 'string', '.spec.source.kind'),
-      column('SourceName', 'string', '.spec.source.name'),
-      PHASE,
-      column('ReadyToUse', 'boolean', '.status.readyToUse'),
-      column('CreationTime', 'date', '.status.creationTime'),
-      column('Error', 'string', '.status.error.message'),
-    ],
-  }),
-  custom(SNAPSHOT, 'v1beta1', {
-    kind: 'VirtualMachineSnapshotContent',
-    plural: 'virtualmachinesnapshotcontents',
-    shortNames: ['vmsnapshotcontent', 'vmsnapshotcontents'],
-    categories: ['all'],
-    columns: [
-      column('ReadyToUse', 'boolean', '.status.readyToUse'),
-      column('CreationTime', 'date', '.status.creationTime'),
-      column('Error', 'string', '.status.error.message'),
-    ],
-  }),
-  custom(SNAPSHOT, 'v1beta1', {
-    kind: 'VirtualMachineRestore',
-    plural: 'virtualmachinerestores',
-    shortNames: ['vmrestore', 'vmrestores'],
-    categories: ['all'],
-    columns: [
-      column('TargetKind', 'string', '.spec.target.kind'),
-      column('TargetName', 'string', '.spec.target.name'),
-      column('Complete', 'boolean', '.status.complete'),
-      column('RestoreTime', 'date', '.status.restoreTime'),
-    ],
-  }),
-  custom('clone.kubevirt.io', 'v1beta1', {
-    kind: 'VirtualMachineClone',
-    plural: 'virtualmachineclones',
-    shortNames: ['vmclone', 'vmclones'],
-    categories: ['all'],
-    columns: [
-      PHASE,
-      column('SourceVirtualMachine', 'string', '.spec.source.name'),
-      column('TargetVirtualMachine', 'string', '.spec.target.name'),
-    ],
-  }),
-  custom('pool.kubevirt.io', 'v1beta1', {
-    kind: 'VirtualMachinePool',
-    plural: 'virtualmachinepools',
-    shortNames: ['vmpool', 'vmpools'],
-    categories: ['all'],
-    columns: [
-      column('Desired', 'integer', '.spec.replicas'),
-      column('Current', 'integer', '.status.replicas'),
-      column('Ready', 'integer', '.status.readyReplicas'),
-      AGE,
-    ],
-  }),
-  custom('export.kubevirt.io', 'v1beta1', {
-    kind: 'VirtualMachineExport',
-    plural: 'virtualmachineexports',
-    shortNames: ['vmexport', 'vmexports'],
-    categories: ['all'],
-    columns: [
-      column('SourceKind', 'string', '.spec.source.kind'),
-      column('SourceName', 'string', '.spec.source.name'),
-      PHASE,
-    ],
-  }),
-  custom('migrations.kubevirt.io', 'v1alpha1', {
-    kind: 'MigrationPolicy',
-    plural: 'migrationpolicies',
-    namespaced: false,
-  }),
-  custom(BACKUP, 'v1alpha1', {
-    kind: 'VirtualMachineBackup',
-    plural: 'virtualmachinebackups',
-    shortNames: ['vmbackup', 'vmbackups'],
-    categories: ['all'],
-  }),
-  custom(BACKUP, 'v1alpha1', {
-    kind: 'VirtualMachineBackupTracker',
-    plural: 'virtualmachinebackuptrackers',
-    shortNames: ['vmbackuptracker', 'vmbackuptrackers'],
-    categories: ['all'],
-  }),
-  custom('cdi.kubevirt.io', 'v1beta1', {
-    kind: 'DataVolume',
-    plural: 'datavolumes',
-    shortNames: ['dv', 'dvs'],
-    categories: ['all'],
-    columns: [PHASE, column('Progress', 'string', '.status.progress'), AGE],
-  }),
-  custom('k8s.cni.cncf.io', 'v1', {
-    kind: 'NetworkAttachmentDefinition',
-    plural: 'network-attachment-definitions',
-    singular: 'network-attachment-definition',
-    shortNames: ['net-attach-def'],
-    hasStatus: false,
-  }),
+  VMIRS,
+  VMI_PRESETS,
+  INSTANCETYPES,
+  CLUSTER_INSTANCETYPES,
+  PREFERENCES,
+  CLUSTER_PREFERENCES,
+  VM_SNAPSHOTS,
+  VM_SNAPSHOT_CONTENTS,
+  VM_RESTORES,
+  VM_CLONES,
+  VM_POOLS,
+  VM_EXPORTS,
+  MIGRATION_POLICIES,
+  VM_BACKUPS,
+  VM_BACKUP_TRACKERS,
+  DATA_VOLUMES,
+  NETWORK_ATTACHMENTS,
 ]
 
 /** The row of the table for an object's `apiVersion` and `kind`. */
