@@ -8,7 +8,7 @@ import { syncFolder } from './files/durable.ts'
 import { errnoOf } from './files/errno.ts'
 import { guestFiles } from './files/paths.ts'
 import { Guest } from './guest/guest.ts'
-import { newState, readState, UnreadableState } from './guest/state.ts'
+import { type GuestState, newState, readState, UnreadableState } from './guest/state.ts'
 import type { WorkerParts } from './parts.ts'
 
 /** The guests of a worker. */
@@ -31,9 +31,7 @@ export class Guests implements AsyncDisposable {
       try {
         const state = await readState(join(dirs.stateDir, entry.name, 'state.json'))
         if (state)
-          starts.push(
-            this.#admit(new Guest(state, this.#parts, () => this.#guests.delete(entry.name)), entry.name),
-          )
+          starts.push(this.#admit(new Guest(state, this.#parts, () => this.#forget(entry.name)), entry.name))
       } catch (error) {
         if (!(error instanceof UnreadableState)) throw error
         log.error({ err: error }, 'a guest is left alone')
@@ -49,13 +47,13 @@ export class Guests implements AsyncDisposable {
     return guest
   }
 
-  /** The guest of a request, which is written down where it is new. Throws 400 for a UID that is none. */
-  async getOrCreate({ vmi, epoch }: SyncRequest): Promise<Guest> {
+  /** The guest of a request, which is written down where it is new, `fresh` with it. Throws 400 for a UID that is none. */
+  async getOrCreate({ vmi, epoch }: SyncRequest, fresh: Partial<GuestState> = {}): Promise<Guest> {
     const { uid, namespace, name } = vmi.metadata
     if (!Number.isSafeInteger(epoch)) throw badRequest(`${epoch} is no epoch`)
     const known = this.#guests.get(uid) ?? this.#arriving.get(uid)
     if (known) return known
-    const arriving = this.#create({ uid, namespace, name }, epoch)
+    const arriving = this.#create({ ...newState({ uid, namespace, name }, epoch), ...fresh })
     this.#arriving.set(uid, arriving)
     try {
       return await arriving
@@ -75,21 +73,28 @@ export class Guests implements AsyncDisposable {
     this.#guests.clear()
   }
 
-  async #create(ref: GuestRef, epoch: number): Promise<Guest> {
+  async #create(state: GuestState): Promise<Guest> {
     const { dirs } = this.#parts
-    await mkdir(guestFiles(dirs, ref.uid).stateDir, { mode: 0o711 }).catch((error: unknown) => {
+    const { uid } = state.guest
+    await mkdir(guestFiles(dirs, uid).stateDir, { mode: 0o711 }).catch((error: unknown) => {
       // What a crash has left of one that was forgotten, or of one that was never written down.
       if (errnoOf(error) !== 'EEXIST') throw error
     })
-    const guest = new Guest(newState(ref, epoch), this.#parts, () => this.#guests.delete(ref.uid))
+    const guest = new Guest(state, this.#parts, () => this.#forget(uid))
     await guest.save()
     await syncFolder(dirs.stateDir)
-    await this.#admit(guest, ref.uid)
+    await this.#admit(guest, uid)
     return guest
+  }
+
+  #forget(uid: string): void {
+    this.#guests.delete(uid)
+    this.#parts.cids.release(uid)
   }
 
   async #admit(guest: Guest, uid: string): Promise<void> {
     this.#guests.set(uid, guest)
+    this.#parts.cids.adopt(uid, guest.report.status.VSOCKCID)
     await guest.start()
   }
 }

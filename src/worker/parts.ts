@@ -4,6 +4,8 @@ import type { QemuCapabilities } from '../qemu/probe.ts'
 import type { NodeUpdate } from '../rpc/actions.ts'
 import type { WorkerDirs } from './files/paths.ts'
 import type { Limit } from './limit.ts'
+import type { Cids } from './network/cids.ts'
+import type { LoopbackGuard } from './network/loopback-guard.ts'
 import type { UserChooser } from './user.ts'
 import type { Images } from './volumes/context.ts'
 
@@ -24,7 +26,19 @@ export interface WorkerParts {
   /** Name or path of the program. */
   qemuImg: string
   userOf: UserChooser
+  /** IP address at which QEMUs wait for guests from other nodes. */
+  migrationAddress: string
+  guard: LoopbackGuard
+  cids: Cids
+  /** Device that gives guests vsock: `/dev/vhost-vsock`. */
+  vhostVsock: string
+  /** Name or path of the program that connects to vsock. */
+  socat: string
   hostDiskPrefixes: readonly string[]
+  /** Directories below which backups may go. */
+  backupDirs: readonly string[]
+  /** Where claims stand, as `NAMESPACE/NAME`. */
+  claimsDir?: string
   pulls: Limit
   starts: Limit
   clock: Clock

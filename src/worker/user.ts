@@ -16,6 +16,8 @@ export type UserChooser = (guestUid: string) => QemuUser | undefined
  */
 const FIRST_UID = 0x70000000
 const UIDS = 0x0ff00000
+/** The first and the last of them. */
+export const GUEST_UIDS = { first: FIRST_UID, last: FIRST_UID + UIDS - 1 }
 /** The user of KubeVirt's own QEMU; our group, and our user where a container has too few users. */
 const SHARED_ID = 107
 

@@ -4,17 +4,36 @@ import type { Log } from '../lib/log.ts'
 import type { QemuCapabilities } from '../qemu/probe.ts'
 import type { Actions } from '../rpc/actions.ts'
 import { withHeartbeat } from '../rpc/heartbeat.ts'
+import { freezeGuest } from './actions/freeze.ts'
+import { runInGuest } from './actions/guest-exec.ts'
+import { unfreezeGuest } from './actions/unfreeze.ts'
+import { cancelMigration } from './actions/cancel-migration.ts'
+import { backUpGuest, redefineCheckpoint } from './actions/backup.ts'
 import { openConsole } from './actions/console.ts'
+import { openConsoleLog } from './actions/console-log.ts'
 import { buildInfo } from './actions/info.ts'
+import { tellMigrationFacts } from './actions/migration-facts.ts'
 import { pauseGuest } from './actions/pause.ts'
+import { openPortForward } from './actions/port-forward.ts'
+import { prepareIncoming } from './actions/prepare-incoming.ts'
+import { reclaimMigration } from './actions/reclaim-migration.ts'
+import { releaseMigration } from './actions/release-migration.ts'
 import { resetGuest } from './actions/reset.ts'
+import { takeScreenshot } from './actions/screenshot.ts'
+import { injectSevSecret, readSevMeasurement, readSevPlatform } from './actions/sev.ts'
 import { softRebootGuest } from './actions/softreboot.ts'
+import { startOutgoing } from './actions/start-outgoing.ts'
 import { unpauseGuest } from './actions/unpause.ts'
+import { openUsbRedir } from './actions/usbredir.ts'
 import { openVnc } from './actions/vnc.ts'
+import { openVsock } from './actions/vsock.ts'
+import { LOCAL_MIGRATION_ADDRESS } from './migration/address.ts'
 import { holdStateDir } from './files/hold.ts'
 import { checkRunDir, generatedDir, pinDir, type WorkerDirs } from './files/paths.ts'
 import { Guests } from './guests.ts'
 import { Limit } from './limit.ts'
+import { Cids } from './network/cids.ts'
+import { LoopbackGuard } from './network/loopback-guard.ts'
 import type { Acceleration, WorkerParts } from './parts.ts'
 import { type QemuUser, userChooser } from './user.ts'
 import type { Images } from './volumes/context.ts'
@@ -40,8 +59,23 @@ export interface WorkerOptions {
   user?: QemuUser
   /** Directories below which files of the host may be disks of guests; none where absent. */
   hostDiskPrefixes?: readonly string[]
+  /** Directories below which backups of guests may go; those for disks of guests where absent. */
+  backupDirs?: readonly string[]
+  /** Where claims stand, as `NAMESPACE/NAME`; absent: guests have none. QEMU's users have to be able to pass through. */
+  claimsDir?: string
+  /**
+   * IP address of this node at which guests from other nodes arrive. Where absent, they come from workers of this
+   * machine alone.
+   */
+  migrationAddress?: string
   /** Name or path of the program; `qemu-img` where absent. */
   qemuImg?: string
+  /** Name or path of the program; `nft` where absent. */
+  nft?: string
+  /** Name or path of the program; `socat` where absent. */
+  socat?: string
+  /** `/dev/vhost-vsock` where absent. */
+  vhostVsock?: string
   clock: Clock
   log: Log
 }
@@ -72,9 +106,16 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
     images: options.images,
     qemu: options.qemu,
     acceleration,
+    migrationAddress: options.migrationAddress ?? LOCAL_MIGRATION_ADDRESS,
     qemuImg: options.qemuImg ?? 'qemu-img',
     userOf: userChooser({ ...(user && { fixed: user }), needsKvm: acceleration.accelerator === 'kvm' }),
+    cids: new Cids(),
+    vhostVsock: options.vhostVsock ?? '/dev/vhost-vsock',
+    socat: options.socat ?? 'socat',
+    guard: new LoopbackGuard({ clock, ...(options.nft && { nft: options.nft }) }),
     hostDiskPrefixes: options.hostDiskPrefixes ?? [],
+    backupDirs: options.backupDirs ?? options.hostDiskPrefixes ?? [],
+    ...(options.claimsDir && { claimsDir: options.claimsDir }),
     pulls: new Limit(PULLS),
     starts: new Limit(STARTS),
     clock,
@@ -83,17 +124,18 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
   }
   const guests = opened.use(new Guests(parts))
   await guests.load()
-  return buildWorker({ options, guests, watchers, opened: opened.move() })
+  return buildWorker({ options, parts, guests, watchers, opened: opened.move() })
 }
 
 interface Opened {
   options: WorkerOptions
+  parts: WorkerParts
   guests: Guests
   watchers: Watchers
   opened: AsyncDisposableStack
 }
 
-function buildWorker({ options, guests, watchers, opened }: Opened): Worker {
+function buildWorker({ options, parts, guests, watchers, opened }: Opened): Worker {
   const info = buildInfo(options)
   const ending = new AbortController()
   const watch = (signal: AbortSignal) =>
@@ -106,10 +148,35 @@ function buildWorker({ options, guests, watchers, opened }: Opened): Worker {
     watch: (signal) => withHeartbeat(watch, options.clock, signal),
     pause: async (guest) => pauseGuest(guests.get(guest)),
     unpause: async (guest) => unpauseGuest(guests.get(guest), options.log),
-    softreboot: async (guest) => softRebootGuest(guests.get(guest), options.clock),
+    softreboot: async (guest) => softRebootGuest(guests.get(guest), options.clock, options.log),
     reset: async (guest) => resetGuest(guests.get(guest)),
-    console: async (guest) => openConsole(guests.get(guest)),
-    vnc: async (guest, vnc) => openVnc(guests.get(guest), vnc),
+    freeze: async (guest, how) => freezeGuest(guests.get(guest), how, options.clock),
+    unfreeze: async (guest) => unfreezeGuest(guests.get(guest)),
+    agentInfo: async (guest) => guests.get(guest).agentInfo(),
+    guestExec: async (guest, what, signal) => runInGuest(guests.get(guest), what, signal),
+    console: async (guest, how, signal) => openConsole(guests.get(guest), how, options.log, signal),
+    consoleLog: async (guest, which) => openConsoleLog(guests.get(guest), which, options.clock),
+    vnc: async (guest, how, signal) => openVnc(guests.get(guest), how, options.log, signal),
+    screenshot: async (guest, how, signal) =>
+      takeScreenshot(guests.get(guest), how, { clock: options.clock, signal }),
+    usbredir: async (guest, signal) => openUsbRedir(guests.get(guest), signal),
+    backup: async (guest, how) => backUpGuest(guests.get(guest), how, parts),
+    redefineCheckpoint: async (guest, checkpoint) => redefineCheckpoint(guests.get(guest), checkpoint),
+    vsock: async (guest, vsock, signal) => openVsock(guests.get(guest), vsock, parts, signal),
+    sevPlatform: async (guest, signal) => {
+      guests.get(guest)
+      return readSevPlatform(parts, signal)
+    },
+    sevMeasurement: async (guest) => readSevMeasurement(guests.get(guest)),
+    sevInjectSecret: async (guest, secret) => injectSevSecret(guests.get(guest), secret),
+    portForward: async (guest, port, signal) =>
+      openPortForward(guests.get(guest), port, options.clock, signal),
+    migrationFacts: async (ref) => tellMigrationFacts(guests.get(ref.guest), ref),
+    prepareIncoming: async (request, signal) => prepareIncoming(guests, request, signal),
+    startOutgoing: async (request) => startOutgoing(guests.get(request.guest), request),
+    cancelMigration: async (ref) => cancelMigration(guests.get(ref.guest), ref),
+    releaseMigration: async (ref, epoch) => releaseMigration(guests.get(ref.guest), ref, epoch),
+    reclaimMigration: async (ref, epoch) => reclaimMigration(guests.get(ref.guest), ref, epoch),
     async [Symbol.asyncDispose]() {
       ending.abort()
       await opened.disposeAsync()

@@ -19,6 +19,11 @@ import { guestAssets } from './guest.ts'
 /** Says nothing. */
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} }
 
+/** How a test opens a console to type into. */
+export const TYPING = { mode: 'write', preserveSession: false, user: 'tester' } as const
+/** How it opens a display. */
+export const WATCHING = { preserveSession: false, maxSessions: 1, user: 'tester' } as const
+
 /** Directories of a worker that vanish with the test. */
 export interface WorkerHome extends AsyncDisposable {
   root: string

@@ -4,10 +4,17 @@
  *
  * `dies` ends before it listens, `panics`, `fills` (its disk is full) and `crashes` do so when the guest is to run,
  * `deaf` ignores the power button, `stubborn` ignores `quit` and SIGTERM, `agent` has a guest agent which shuts it down,
- * `drops` ends its first monitor connection once the guest runs, `chatty` prints at its serial port without end.
+ * `drops` ends its first monitor connection once the guest runs, `chatty` prints at its serial port without end,
+ * `volume` does what lines at its serial port and its display say (`send N`: prints so many bytes of a pattern, `take N`:
+ * reads so many and prints their SHA-256; `pour N` and `drink N` do the same as fast as they can, without pattern and sum),
+ * `blank` has no picture of its display. Words about disks stand in `fake-disks.ts`.
  */
-import { rmSync } from 'node:fs'
+import { createHash, type Hash } from 'node:crypto'
+import { appendFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
+import { FakeFault, fakeDisks } from './fake-disks.ts'
+import { pattern } from '../helpers/pattern.ts'
+import { encodePng } from '../helpers/png.ts'
 
 const args = process.argv.slice(2)
 const words = new Set((/guest=[^_]*_([^,]*)/.exec(valueOf('-name'))?.[1] ?? '').split('-'))
@@ -26,10 +33,17 @@ function valueOf(option: string): string {
   return args[args.indexOf(option) + 1] ?? ''
 }
 
-function socketOf(id: string): string | undefined {
-  const chardev = args.find((arg) => arg.startsWith('socket,') && arg.split(',').includes(`id=${id}`))
-  return /path=([^,]*)/.exec(chardev ?? '')?.[1]
+function chardevOf(id: string): string {
+  return args.find((arg) => arg.startsWith('socket,') && arg.split(',').includes(`id=${id}`)) ?? ''
 }
+
+function socketOf(id: string): string | undefined {
+  return /path=([^,]*)/.exec(chardevOf(id))?.[1]
+}
+
+const chardevs = args.flatMap((arg) => /^socket,id=([^,]*)/.exec(arg)?.[1] ?? [])
+const serialLog = /logfile=([^,]*)/.exec(chardevOf('ser0'))?.[1]
+let serial: Socket | undefined
 
 function listen(path: string | undefined, serve: (socket: Socket) => void): void {
   if (path === undefined) return
@@ -75,9 +89,23 @@ function shutDown(): void {
 }
 
 const commands: Record<string, (args: Record<string, unknown>) => unknown> = {
+  ...fakeDisks(args, words, tell),
   qmp_capabilities: () => ({}),
   'query-status': () => ({ status }),
-  'query-chardev': () => [{ label: 'qga0', 'frontend-open': words.has('agent') && status === 'running' }],
+  'query-chardev': () =>
+    chardevs.map((label) => ({
+      label,
+      'frontend-open': label !== 'qga0' || (words.has('agent') && status === 'running'),
+    })),
+  screendump: ({ filename }) => {
+    const image = words.has('blank') ? Buffer.from('no picture') : encodePng(64, 32, (x, y) => x ^ y)
+    writeFileSync(String(filename), image)
+    return {}
+  },
+  'input-send-event': ({ events }) => {
+    print(`input ${JSON.stringify(events)}\n`)
+    return {}
+  },
   cont: run,
   stop: () => {
     status = 'paused'
@@ -110,22 +138,104 @@ function serveMonitor(socket: Socket): void {
     const { execute, arguments: given = {}, id } = JSON.parse(line)
     const command = commands[execute]
     const answer = command
-      ? { return: command(given) }
+      ? answerOf(() => command(given))
       : { error: { class: 'CommandNotFound', desc: execute } }
     socket.write(`${JSON.stringify({ ...answer, id })}\r\n`)
   })
 }
 
+function answerOf(run: () => unknown): object {
+  try {
+    return { return: run() ?? {} }
+  } catch (error) {
+    if (!(error instanceof FakeFault)) throw error
+    return { error: { class: error.class, desc: error.message } }
+  }
+}
+
+/** To whoever is connected, then to the log; answers whether more is wanted. */
+function print(bytes: string | Buffer): boolean {
+  const isFree = serial === undefined || serial.destroyed || serial.write(bytes)
+  if (serialLog !== undefined) appendFileSync(serialLog, bytes)
+  return isFree
+}
+
 function serveSerial(socket: Socket): void {
-  socket.write('login: ')
-  socket.on('data', (bytes: Buffer) => socket.write(bytes))
+  serial = socket
+  print('login: ')
+  if (words.has('volume')) return serveVolume(socket, print)
+  socket.on('data', (bytes: Buffer) => print(bytes))
   if (!words.has('chatty')) return
   const chunk = Buffer.alloc(64 * 1024, 'x')
-  const print = (): void => {
+  const chat = (): void => {
     while (!socket.destroyed && socket.write(chunk));
-    setImmediate(() => socket.destroyed || print())
+    setImmediate(() => socket.destroyed || chat())
   }
-  print()
+  chat()
+}
+
+type Write = (bytes: string | Buffer) => boolean
+
+/** Does what lines say; `write` is the way to who has said them. */
+function serveVolume(socket: Socket, write: Write): void {
+  let wanted = 0
+  let hash: Hash | undefined
+  let line = ''
+  socket.on('data', (bytes: Buffer) => {
+    let rest = bytes
+    while (rest.length > 0) {
+      if (wanted > 0) {
+        const taken = rest.subarray(0, wanted)
+        hash?.update(taken)
+        wanted -= taken.length
+        rest = rest.subarray(taken.length)
+        if (wanted === 0) write(`taken ${hash?.digest('hex') ?? ''}\n`)
+        continue
+      }
+      const end = rest.indexOf('\n')
+      line += rest.subarray(0, end < 0 ? rest.length : end).toString('latin1')
+      rest = end < 0 ? Buffer.alloc(0) : rest.subarray(end + 1)
+      if (end < 0) break
+      const [verb, count] = line.split(' ')
+      line = ''
+      if (verb === 'send') send(socket, write, pattern(Number(count)))
+      if (verb === 'pour') pour(socket, write, Number(count))
+      if (verb === 'take' || verb === 'drink') {
+        wanted = Number(count)
+        hash = verb === 'take' ? createHash('sha256') : undefined
+      }
+    }
+  })
+}
+
+const BLOCK_BYTES = 64 * 1024
+
+function send(socket: Socket, write: Write, bytes: Buffer): void {
+  const blockAt = (at: number): Buffer => bytes.subarray(at, at + BLOCK_BYTES)
+  writeBlocks(socket, write, bytes.length, blockAt)
+}
+
+/** As `send`, but the same bytes over and over, so that making them takes no time. */
+function pour(socket: Socket, write: Write, count: number): void {
+  const block = pattern(BLOCK_BYTES)
+  writeBlocks(socket, write, count, (at) => block.subarray(0, count - at))
+}
+
+function writeBlocks(socket: Socket, write: Write, count: number, blockAt: (at: number) => Buffer): void {
+  let at = 0
+  const more = (): void => {
+    while (at < count && !socket.destroyed) {
+      const isFree = write(blockAt(at))
+      at += BLOCK_BYTES
+      if (!isFree) return void socket.once('drain', more)
+    }
+  }
+  more()
+}
+
+function serveDisplay(socket: Socket): void {
+  socket.write('RFB 003.008\n')
+  if (words.has('volume')) serveVolume(socket, (bytes) => socket.write(bytes))
 }
 
 function serveAgent(socket: Socket): void {
@@ -155,6 +265,9 @@ function onLines(socket: Socket, take: (line: string) => void): void {
 process.on('SIGTERM', () => words.has('stubborn') || process.exit(0))
 listen(socketOf('ser0'), serveSerial)
 listen(socketOf('qga0'), serveAgent)
-listen(/unix:([^,]*)/.exec(valueOf('-vnc'))?.[1], (socket) => void socket.write('RFB 003.008\n'))
+for (const id of chardevs.filter((name) => /^ur\d$/.test(name))) {
+  listen(socketOf(id), (socket) => socket.on('data', (bytes: Buffer) => socket.write(bytes)))
+}
+listen(/unix:([^,]*)/.exec(valueOf('-vnc'))?.[1], serveDisplay)
 listen(socketOf('mon1'), serveMonitor)
 listen(socketOf('mon0'), serveMonitor)

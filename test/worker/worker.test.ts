@@ -14,6 +14,8 @@ import {
   removeAll,
   requestFor,
   Screen,
+  TYPING,
+  WATCHING,
   type WorkerHome,
   WorkerWatch,
 } from '../helpers/worker.ts'
@@ -192,7 +194,7 @@ test('a guest is told to be gone only after its last report, and then nobody kno
   for (const call of [
     worker.report(guest),
     worker.remove(guest, { graceSeconds: 0 }),
-    worker.console(guest),
+    worker.console(guest, TYPING),
   ]) {
     await expect(call).rejects.toMatchObject({
       code: 404,
@@ -285,13 +287,13 @@ test('many calls for one guest at once are taken one by one, and too many refuse
 
 test('the serial console echoes, ends with its guest, and is given back after a restart of the worker', async () => {
   const guest = await boot('talks')
-  const screen = new Screen(await worker.console(guest))
+  const screen = new Screen(await worker.console(guest, TYPING))
   screen.type('hello')
   await screen.shows(/hello\n/)
   const ended = once(screen.stream, 'error')
   await reopen({})
   expect((await ended)[0]).toMatchObject({ name: 'StreamEnded', reason: 'draining' })
-  const again = new Screen(await worker.console(guest))
+  const again = new Screen(await worker.console(guest, TYPING))
   again.type('again')
   await again.shows(/again\n/)
 })
@@ -300,8 +302,8 @@ test('a guest without serial port or display says so', async () => {
   const guest = await boot('bare', {
     domain: { devices: { autoattachSerialConsole: false, autoattachGraphicsDevice: false } },
   })
-  await expect(worker.console(guest)).rejects.toMatchObject({ code: 400 })
-  await expect(worker.vnc(guest, { preserveSession: false })).rejects.toMatchObject({ code: 400 })
+  await expect(worker.console(guest, TYPING)).rejects.toMatchObject({ code: 400 })
+  await expect(worker.vnc(guest, WATCHING)).rejects.toMatchObject({ code: 400 })
 })
 
 const withImage = { volumes: [{ name: 'root', containerDisk: { image: 'registry.test/image' } }] }

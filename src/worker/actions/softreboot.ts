@@ -1,5 +1,7 @@
 import type { Clock } from '../../lib/clock.ts'
+import type { Log } from '../../lib/log.ts'
 import { AgentError, shutDownByAgent } from '../../qemu/qga/agent.ts'
+import { thawForStop } from '../agent/freeze.ts'
 import { refuse, type Guest, type Operation } from '../guest/guest.ts'
 
 /** How long a guest may take to shut down and still be started anew rather than be off. */
@@ -10,11 +12,12 @@ const REBOOT_MS = 300_000
  * Answers once the guest has been told. Throws 409 where it has neither, is paused or does not run.
  * Source: contract 2.3.
  */
-export async function softRebootGuest(guest: Guest, clock: Clock): Promise<void> {
+export async function softRebootGuest(guest: Guest, clock: Clock, log: Log): Promise<void> {
   await guest.operate(async (operation) => {
     const { machine, record } = operation
     const { guest: ref, acpi, pausedBy } = record.state
     if (pausedBy) throw refuse(ref, 'VMI is paused')
+    await thawForStop(machine, record, log)
     if (machine.hasAgent && (await rebootByAgent(operation))) {
       // The agent tells the guest to reboot, so it does not power off.
     } else if (acpi) {

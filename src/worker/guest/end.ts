@@ -1,6 +1,9 @@
+import type { Clock } from '../../lib/clock.ts'
 import type { GuestFiles } from '../files/paths.ts'
 import { causeOfDeath } from './adopt.ts'
+import { isMoving, lose } from '../migration/state.ts'
 import type { Machine } from './machine.ts'
+import type { GuestRecord, Happened } from './record.ts'
 import type { Launched } from './state.ts'
 import type { StopOutcome } from './stop.ts'
 
@@ -9,6 +12,36 @@ export interface GuestEnd {
   phase: 'Succeeded' | 'Failed'
   reason?: string
   message: string
+}
+
+/** Writes down that a guest has ended, and with it a migration that it was on. Throws the system's error. */
+export async function keepEnd(
+  { phase, reason, message }: GuestEnd,
+  record: GuestRecord,
+  clock: Clock,
+): Promise<void> {
+  const { migration } = record.state
+  const happened: Happened = [
+    phase === 'Failed' ? 'Warning' : 'Normal',
+    'Stopped',
+    `VirtualMachineInstance stopped: ${message}.`,
+  ]
+  await record.keep({
+    phase,
+    reason,
+    message,
+    pausedBy: undefined,
+    trouble: undefined,
+    ...(migration && isMoving(migration) && { migration: lose(migration, message, phase, clock) }),
+    ...record.withEvents(happened),
+  })
+}
+
+/** A guest had just come from another node: it may have run, and nobody can tell whether it has. */
+export const LOST_ARRIVAL: GuestEnd = {
+  phase: 'Failed',
+  reason: 'QemuExited',
+  message: 'QEMU ended just as the guest had arrived',
 }
 
 /** A QEMU has ended that we were connected to. */

@@ -4,13 +4,24 @@ import { VMIS } from '../../kinds/table.ts'
 import { badRequest, conflict, serviceUnavailable, type StatusError, timeout } from '../../lib/errors.ts'
 import { isSameJson } from '../../lib/json.ts'
 import { QmpClosed, QmpTimeout } from '../../qemu/qmp/client.ts'
-import type { GuestRef, GuestReport, RemoveOptions, SyncRequest } from '../../rpc/actions.ts'
-import { guestFiles } from '../files/paths.ts'
+import type {
+  AgentInfo,
+  GuestRef,
+  GuestReport,
+  IncomingRequest,
+  RemoveOptions,
+  SyncRequest,
+} from '../../rpc/actions.ts'
+import { type GuestFiles, guestFiles } from '../files/paths.ts'
+import { ABORTED } from '../migration/outgoing.ts'
+import { abort, isArriving, isHandedOver, isMoving, isSending } from '../migration/state.ts'
 import type { WorkerParts } from '../parts.ts'
+import { ConsoleLog } from '../streams/console-log.ts'
+import type { Execs } from '../agent/exec/execs.ts'
 import { Bell } from './bell.ts'
 import { Life } from './life.ts'
 import type { Machine } from './machine.ts'
-import { GuestRecord } from './record.ts'
+import { GuestRecord, type Happened } from './record.ts'
 import type { GuestState } from './state.ts'
 import { Turns } from './turns.ts'
 
@@ -18,6 +29,19 @@ import { Turns } from './turns.ts'
 export interface Operation {
   machine: Machine
   record: GuestRecord
+}
+
+/** What moving a guest is given. */
+export interface MoveHost {
+  record: GuestRecord
+  parts: WorkerParts
+  files: GuestFiles
+  /** Absent where no QEMU is connected. */
+  machine: Machine | undefined
+  /** The guest is to come from another node, as this says. */
+  expect: (request: IncomingRequest) => void
+  /** What is being done about a guest that does not run yet is dropped. */
+  giveUp: () => void
 }
 
 /**
@@ -79,7 +103,8 @@ export class Guest implements AsyncDisposable {
     if (request.epoch > epoch) await this.#record.keep({ epoch: request.epoch })
     const isNews = !isSameJson(request, this.#life.request)
     this.#life.request = request
-    if (isNews) this.#life.startOver()
+    // One that is on its way here is not started for that.
+    if (isNews && !isArriving(this.#record.state.migration)) this.#life.startOver()
     return this.report
   }
 
@@ -90,8 +115,11 @@ export class Guest implements AsyncDisposable {
     const deadlineMs = this.#parts.clock.now() + graceSeconds * 1000
     if (state.removal && state.removal.deadlineMs <= deadlineMs) return
     const isNews = !state.removal && state.phase === 'Running'
+    const { migration } = state
     await this.#record.keep({
       removal: { deadlineMs },
+      // The guest comes back first: it shuts down where it runs.
+      ...(isSending(migration) && { migration: abort(migration, ABORTED) }),
       rebootUntilMs: undefined,
       ...(isNews &&
         this.#record.withEvents(['Normal', 'ShuttingDown', 'VirtualMachineInstance is shutting down.'])),
@@ -106,6 +134,9 @@ export class Guest implements AsyncDisposable {
   async operate<T>(task: (operation: Operation) => Promise<T>): Promise<T> {
     this.machine()
     return this.#turns.call(async () => {
+      const { migration, guest } = this.#record.state
+      if (isMoving(migration))
+        throw refuse(guest, 'VMI is being migrated: wait until that is over, or cancel it')
       try {
         return await task({ machine: this.machine(), record: this.#record })
       } catch (error) {
@@ -116,16 +147,100 @@ export class Guest implements AsyncDisposable {
     })
   }
 
+  /** Does something about the guest's moving, when its turn comes; its life looks at it afterwards. */
+  async move<T>(task: (host: MoveHost) => Promise<T>): Promise<T> {
+    return this.#turns.call(async () => {
+      try {
+        return await task({
+          record: this.#record,
+          parts: this.#parts,
+          files: guestFiles(this.#parts.dirs, this.#record.state.guest.uid),
+          machine: this.#life.machine,
+          expect: (request) => (this.#life.incoming = request),
+          giveUp: () => this.#life.startOver(),
+        })
+      } catch (error) {
+        throw this.#translate(error)
+      } finally {
+        this.#bell.ring()
+      }
+    })
+  }
+
+  /** What is written down of the guest, as soon as it `matches`. Throws the reason of `signal`. */
+  async until(
+    matches: (state: Readonly<GuestState>) => boolean,
+    signal?: AbortSignal,
+  ): Promise<Readonly<GuestState>> {
+    signal?.throwIfAborted()
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const check = (): void => void (matches(this.#record.state) && resolve())
+    const abandon = (): void => reject(signal?.reason)
+    const off = this.#record.onChange(check)
+    signal?.addEventListener('abort', abandon, { once: true })
+    try {
+      check()
+      await promise
+      return this.#record.state
+    } finally {
+      off()
+      signal?.removeEventListener('abort', abandon)
+    }
+  }
+
+  /** Does something that need not wait for its turn. Throws 409 and 504 for a QEMU that does not answer, as `operate`. */
+  async attempt<T>(task: () => Promise<T>): Promise<T> {
+    try {
+      return await task()
+    } catch (error) {
+      throw this.#translate(error)
+    }
+  }
+
+  /** Tells those who watch that something happened to the guest. Not written down. */
+  note(...happened: Happened[]): void {
+    this.#record.change(this.#record.withEvents(...happened))
+  }
+
+  /**
+   * What the guest has printed at its serial port, also where it has ended. Throws 400 where nothing is written down of it,
+   * 503 where its QEMU does not answer.
+   */
+  consoleLog(): ConsoleLog {
+    const { hasSerial, logsSerial, phase, guest } = this.#record.state
+    if (!hasSerial) throw badRequest('the guest has no serial console: autoattachSerialConsole is false')
+    if (logsSerial === false) throw badRequest('what the guest prints is not kept: logSerialConsole is false')
+    const { machine } = this.#life
+    if (machine?.consoleLog) return machine.consoleLog
+    if (phase === 'Running') throw serviceUnavailable(`QEMU of the guest ${guest.name} does not answer`)
+    const { dirs, clock, log } = this.#parts
+    const past = new ConsoleLog({ file: guestFiles(dirs, guest.uid).serialLog, clock, log })
+    past.finish()
+    return past
+  }
+
   /** The running machine. Throws 409 where the guest does not run, 503 where its QEMU does not answer. */
   machine(): Machine {
-    const { phase, removal, guest } = this.#record.state
+    const { phase, removal, guest, migration } = this.#record.state
     if (isFinal(phase)) throw refuse(guest, 'VMI has ended')
     if (phase !== 'Running') throw refuse(guest, 'VMI is not running')
     if (removal) throw refuse(guest, 'VMI is being stopped')
+    if (isHandedOver(migration)) throw refuse(guest, 'VMI has just moved to another node: try again')
     const { machine } = this.#life
     if (!machine) throw serviceUnavailable(`QEMU of the guest ${guest.name} does not answer`)
     if (machine.ended) throw refuse(guest, 'VMI has just ended')
     return machine
+  }
+
+  /** What the guest's agent has said last. Throws 409 where the guest does not run, or has none. */
+  agentInfo(): AgentInfo {
+    this.machine()
+    return this.#life.agent.info()
+  }
+
+  /** What running programs in the guest takes, besides its machine. */
+  agentWork(): { state: Readonly<GuestState>; execs: Execs } {
+    return { state: this.#record.state, execs: this.#life.agent.execs }
   }
 
   /** Leaves the guest running. */

@@ -1,19 +1,30 @@
 import { isFinal } from '../../kinds/kubevirt.ts'
-import { backoffMs } from '../../lib/backoff.ts'
 import { isAlive } from '../../qemu/process.ts'
-import type { SyncRequest } from '../../rpc/actions.ts'
+import type { IncomingRequest, SyncRequest } from '../../rpc/actions.ts'
 import type { GuestFiles } from '../files/paths.ts'
+import { abandonBackup, tendBackup } from '../backup/tend.ts'
+import { clearForwards } from '../network/user-net.ts'
+import { tendGuest } from '../hotplug/tend.ts'
+import { GuestAgent } from '../agent/guest-agent.ts'
+import { Probes } from '../agent/probes.ts'
+import { describeFailure, MigrationFailed } from '../migration/failure.ts'
+import { Mover } from '../migration/mover.ts'
+import { receiveGuest } from '../migration/receive.ts'
+import * as moves from '../migration/state.ts'
 import type { WorkerParts } from '../parts.ts'
-import { endOrphans } from './adopt.ts'
+import { causeOfDeath, endOrphans } from './adopt.ts'
 import type { Bell } from './bell.ts'
-import { endAfter, endOfMachine, endUnseen, type GuestEnd } from './end.ts'
-import { classify, type GuestFailure } from './failure.ts'
+import { endAfter, endOfMachine, endUnseen, type GuestEnd, keepEnd, LOST_ARRIVAL } from './end.ts'
+import { classify } from './failure.ts'
 import { forget, release } from './leave.ts'
 import { Machine } from './machine.ts'
 import { observe } from './observe.ts'
-import type { GuestRecord, Happened } from './record.ts'
-import { machineOptions, startGuest, type StartOptions } from './start.ts'
-import { endQemu, shutDownGuest } from './stop.ts'
+import type { GuestRecord } from './record.ts'
+import { machineOptions, type StartOptions } from './start.ts'
+import { Starter } from './starter.ts'
+import { soonest, type Wait } from './soonest.ts'
+import { shutDownForGood } from './shut-down.ts'
+import { endQemu } from './stop.ts'
 import type { Turns } from './turns.ts'
 
 /** What a guest lives by. */
@@ -29,11 +40,10 @@ export interface LifeOptions {
 /** What to do after a step: look again, at once or at the next ring or after a time; or nothing any more. */
 type Next = 'again' | 'gone' | { waitMs?: number }
 
-const TRIES = 3
-const HOST_BACKOFF = { baseMs: 1_000, maxMs: 30_000 }
-const PULL_BACKOFF = { baseMs: 5_000, maxMs: 300_000 }
 const ADOPT_MS = 5_000
 const STUMBLE_MS = 5_000
+/** A guest that is being sent and is to be removed has so long to come back. */
+const COME_BACK_MS = 10_000
 const NOT_ANSWERING = { reason: 'Unresponsive', message: 'QEMU runs and does not answer; it is left alone' }
 
 /**
@@ -43,19 +53,31 @@ const NOT_ANSWERING = { reason: 'Unresponsive', message: 'QEMU runs and does not
 export class Life implements AsyncDisposable {
   /** What the guest is to be, as far as this worker has been told since it started. */
   request: SyncRequest | undefined
+  /** The guest that is to come from another node, as far as this worker has been told since it started. */
+  incoming: IncomingRequest | undefined
   /** The QEMU that we are connected to. */
   machine: Machine | undefined
+  readonly agent: GuestAgent
+  readonly #probes: Probes
   readonly #options: LifeOptions
+  readonly #mover: Mover
   readonly #closing = new AbortController()
-  /** Ends a start that nobody wants any more. */
-  #starting: AbortController | undefined
-  #failures = 0
-  #retryAtMs = 0
+  readonly #starter: Starter
   #isReleased = false
   #running: Promise<void> = Promise.resolve()
 
   constructor(options: LifeOptions) {
     this.#options = options
+    const { record, turns, parts, files } = options
+    this.#starter = new Starter({ parts, record, closing: this.#closing.signal })
+    this.#mover = new Mover({ record, files, clock: parts.clock, log: parts.log })
+    this.#probes = new Probes({
+      record,
+      clock: parts.clock,
+      log: parts.log,
+      onFailure: () => options.bell.ring(),
+    })
+    this.agent = new GuestAgent({ record, turns, clock: parts.clock, log: parts.log })
   }
 
   /** Begins; resolves when there is nothing to be done at once. */
@@ -67,17 +89,19 @@ export class Life implements AsyncDisposable {
 
   /** Something else is wanted: what is being done about a guest that does not run yet is dropped. */
   startOver(): void {
-    this.#retryAtMs = 0
-    this.#failures = 0
-    this.#starting?.abort()
+    this.#starter.startOver()
     this.#options.bell.ring()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort()
     this.machine?.drain()
+    this.agent.close()
+    this.#probes.close()
     await this.#running
     await this.machine?.[Symbol.asyncDispose]()
+    await this.#probes[Symbol.asyncDispose]()
+    await this.agent[Symbol.asyncDispose]()
     this.machine = undefined
   }
 
@@ -109,24 +133,30 @@ export class Life implements AsyncDisposable {
   async #step(): Promise<Next> {
     const { state } = this.#options.record
     if (!this.machine && state.launch && !isFinal(state.phase)) return this.#adopt()
-    if (state.removal) return this.#options.turns.run(() => this.#remove())
+    if (state.removal && !this.#isComingBack()) return this.#options.turns.run(() => this.#remove())
     if (isFinal(state.phase)) return this.#rest()
     if (this.machine) return this.#options.turns.run(() => this.#look())
+    if (moves.isArriving(state.migration)) return this.#receive(state.migration)
+    // It runs elsewhere, and what was left of it here has ended.
+    if (moves.isHandedOver(state.migration)) return {}
     return this.#tryStart()
   }
 
   /** There was a QEMU when this worker, or the one before, last wrote something down. */
   async #adopt(): Promise<Next> {
     const { record, files, parts } = this.#options
-    const { process, launch, phase, guest } = record.state
+    const { process, launch, phase, guest, migration } = record.state
     if (!process) {
       if (launch) await endOrphans(launch, files)
       await record.keep({ launch: undefined })
       return 'again'
     }
-    if (isAlive(process)) return this.#attach()
+    // Half made ready: it is made anew, as its guest has not come yet.
+    if (moves.isPreparing(migration)) await endQemu(process, undefined, this.#closing.signal)
+    else if (isAlive(process)) return this.#attach()
     parts.log.warn({ vmi: guest, pid: process.pid }, 'a QEMU has ended while no worker was there')
-    if (phase === 'Running') return this.#finish(await endUnseen(process, files))
+    if (phase === 'Running' && !moves.isHandedOver(migration))
+      return this.#finish(await endUnseen(process, files))
     await record.keep({ process: undefined, launch: undefined })
     return 'again'
   }
@@ -137,7 +167,10 @@ export class Life implements AsyncDisposable {
     if (!process) return 'again'
     const { signal } = this.#closing
     try {
-      this.machine = await Machine.attach(machineOptions(process, this.#startOptions(signal), ADOPT_MS))
+      this.machine = await Machine.attach(
+        machineOptions(process, { ...this.#startOptions(), signal }, ADOPT_MS),
+      )
+      await clearForwards(this.machine, parts.log)
       parts.log.info({ vmi: guest, pid: process.pid }, 'adopted a running guest')
       return 'again'
     } catch (error) {
@@ -153,103 +186,118 @@ export class Life implements AsyncDisposable {
   }
 
   async #look(): Promise<Next> {
-    const { record, parts, files } = this.#options
+    const { record, parts } = this.#options
     const { machine } = this
     // Another step may have come in between.
-    if (!machine || record.state.removal || isFinal(record.state.phase)) return 'again'
-    if (machine.ended) return this.#finish(await endOfMachine(machine, files))
+    const isLeaving = record.state.removal && !this.#isComingBack()
+    if (!machine || isLeaving || isFinal(record.state.phase)) return 'again'
+    if (machine.ended) return this.#ended(machine)
+    const step = await this.#mover.step(machine)
+    if (step === 'again') return 'again'
+    if (step && 'end' in step) return this.#finish(step.end)
+    if (step && 'notArrived' in step) return this.#notArrived(step.notArrived)
+    if (step && !step.observe) return step
     const seen = await observe(machine, { record, clock: parts.clock, log: parts.log })
     if ('end' in seen) return this.#finish(seen.end)
-    return 'again' in seen ? 'again' : seen
+    if (step) return 'again' in seen ? 'again' : soonest(seen, step)
+    this.agent.look(machine)
+    this.#probes.look(machine, this.request?.vmi.spec)
+    const { failure } = this.#probes
+    if (failure) return this.#finish({ phase: 'Failed', reason: 'LivenessProbeFailed', message: failure })
+    if ('again' in seen) return 'again'
+    const backup = await tendBackup({ machine, record, clock: parts.clock })
+    return soonest(seen, backup, await this.#tendVolumes(machine))
   }
 
-  async #finish({ phase, reason, message }: GuestEnd): Promise<Next> {
+  async #tendVolumes(machine: Machine): Promise<Wait> {
+    const { record, parts, files } = this.#options
+    const { request } = this
+    if (!request || record.state.phase !== 'Running') return {}
+    return tendGuest({ machine, record, parts, files, request, signal: this.#closing.signal })
+  }
+
+  /** QEMU is gone. */
+  async #ended(machine: Machine): Promise<Next> {
+    const { record, files } = this.#options
+    const { migration } = record.state
+    if (moves.isHandedOver(migration)) {
+      await this.#leave()
+      await record.keep({ process: undefined, launch: undefined })
+      return 'again'
+    }
+    if (!moves.isArriving(migration) || moves.mayHaveRun(migration))
+      return this.#finish(await endOfMachine(machine, files))
+    return this.#notArrived(new MigrationFailed('internal', await causeOfDeath(machine.process, files)))
+  }
+
+  /** Whether a guest that is to be removed is still being sent: it is taken back first. */
+  #isComingBack(): boolean {
+    const { record, parts } = this.#options
+    const { migration, removal } = record.state
+    if (!removal || !this.machine || this.machine.ended || moves.isElsewhere(migration)) return false
+    return moves.isSending(migration) && parts.clock.now() < removal.deadlineMs + COME_BACK_MS
+  }
+
+  /** A guest from another node: makes ready for it, or says why it will not come. */
+  async #receive(move: moves.IncomingState): Promise<Next> {
     const { record } = this.#options
-    const happened: Happened = [
-      phase === 'Failed' ? 'Warning' : 'Normal',
-      'Stopped',
-      `VirtualMachineInstance stopped: ${message}.`,
-    ]
-    await record.keep({
-      phase,
-      reason,
-      message,
-      pausedBy: undefined,
-      trouble: undefined,
-      ...record.withEvents(happened),
-    })
+    if (move.step === 'failed') return {}
+    if (moves.mayHaveRun(move)) return this.#finish(LOST_ARRIVAL)
+    if (move.step !== 'preparing')
+      return this.#notArrived(new MigrationFailed('internal', 'QEMU ended before the guest had arrived'))
+    const { incoming } = this
+    if (!incoming) {
+      record.change({ message: 'waiting to be told again of the guest that is to come' })
+      return {}
+    }
+    this.#isReleased = false
+    try {
+      const options = this.#startOptions()
+      this.machine = await this.#starter.run((signal) => receiveGuest(incoming, { ...options, signal }))
+      this.request ??= incoming.sync
+      return 'again'
+    } catch (error) {
+      return this.#notArrived(error)
+    }
+  }
+
+  /** Only once no QEMU is left it is said that the guest has not come: it never will. */
+  async #notArrived(error: unknown): Promise<Next> {
+    const { record, parts } = this.#options
+    const { guest, migration } = record.state
+    parts.log.warn({ err: error, vmi: guest, migration: migration?.uid }, 'a guest did not arrive')
+    await this.#letGo()
+    this.incoming = undefined
+    if (migration) {
+      const failed = moves.fail(migration, describeFailure(error), parts.clock)
+      await record.keep({ migration: failed, message: undefined })
+    }
+    return 'again'
+  }
+
+  async #finish(end: GuestEnd): Promise<Next> {
+    const { record, parts } = this.#options
+    await keepEnd(end, record, parts.clock)
     return 'again'
   }
 
   async #tryStart(): Promise<Next> {
-    const { record, parts } = this.#options
-    const waitMs = this.#retryAtMs - parts.clock.now()
-    if (waitMs > 0) return { waitMs }
-    const { request } = this
-    if (!request) {
-      record.change({ message: 'waiting to be told again what the guest is made of' })
-      return {}
-    }
-    const starting = new AbortController()
-    this.#starting = starting
-    const signal = AbortSignal.any([starting.signal, this.#closing.signal])
-    try {
-      this.machine = await startGuest(request, this.#startOptions(signal))
-      return 'again'
-    } catch (error) {
-      return signal.aborted ? 'again' : this.#startFailed(classify(error))
-    } finally {
-      this.#starting = undefined
-    }
+    const tried = await this.#starter.try(this.request, this.#startOptions())
+    if (tried === 'again' || !('machine' in tried)) return tried
+    this.machine = tried.machine
+    return 'again'
   }
 
-  #startOptions(signal: AbortSignal): StartOptions {
+  #startOptions(): Omit<StartOptions, 'signal'> {
     const { parts, record, files, bell } = this.#options
-    return { parts, record, files, onChange: () => bell.ring(), signal }
-  }
-
-  async #startFailed(failure: GuestFailure): Promise<Next> {
-    const { record, parts } = this.#options
-    const { guest, trouble } = record.state
-    const { retry, message } = failure
-    this.#failures += 1
-    const failedStarts = record.state.failedStarts + (retry === 'few' ? 1 : 0)
-    const isPull = failure.reason === 'ErrImagePull'
-    const reason = isPull && this.#failures > 1 ? 'ImagePullBackOff' : failure.reason
-    const isLast = retry === 'never' || failedStarts >= TRIES
-    const isNews = trouble?.reason !== reason || trouble.message !== message
-    const happened: Happened[] = isNews ? [['Warning', reason, message]] : []
-    const change = { trouble: { reason, message }, failedStarts, ...record.withEvents(...happened) }
-    parts.log.warn({ err: failure, vmi: guest, isLast }, 'a guest does not start')
-    if (isLast) {
-      await record.keep({ ...change, phase: 'Failed', reason, message })
-      return 'again'
-    }
-    const waitMs = backoffMs(isPull ? PULL_BACKOFF : HOST_BACKOFF, this.#failures)
-    this.#retryAtMs = parts.clock.now() + waitMs
-    await record.keep({ ...change, message })
-    return { waitMs }
+    return { parts, record, files, onChange: () => bell.ring() }
   }
 
   async #remove(): Promise<Next> {
     const { record, parts, files, bell, onGone } = this.#options
-    const { signal } = this.#closing
-    const { machine } = this
-    const deadlineMs = (): number => record.state.removal?.deadlineMs ?? 0
-    if (!isFinal(record.state.phase)) {
-      const { acpi } = record.state
-      const { clock, log } = parts
-      const outcome = machine
-        ? await shutDownGuest(machine, { clock, log, bell, signal, deadlineMs, acpi })
-        : 'never-ran'
-      // Before QEMU ends: a worker that comes after a crash would not know why it has.
-      await record.keep({
-        reason: undefined,
-        ...endAfter(outcome, acpi),
-        pausedBy: undefined,
-        trouble: undefined,
-      })
-    }
+    const { phase, migration } = record.state
+    if (!isFinal(phase) && !moves.isElsewhere(migration))
+      await shutDownForGood(this.machine, { parts, record, bell, signal: this.#closing.signal })
     await this.#letGo()
     await forget(files)
     parts.publish({ type: 'removed', guest: record.state.guest })
@@ -265,13 +313,20 @@ export class Life implements AsyncDisposable {
   }
 
   async #letGo(): Promise<void> {
-    const { record, files } = this.#options
+    const { record, parts, files } = this.#options
     const { process } = record.state
     if (process) await endQemu(process, this.machine, this.#closing.signal)
-    await this.machine?.[Symbol.asyncDispose]()
-    this.machine = undefined
+    await this.#leave()
+    await abandonBackup(record, parts.clock)
     await release(files)
     this.#isReleased = true
     await record.keep({ process: undefined, launch: undefined })
+  }
+
+  async #leave(): Promise<void> {
+    await this.#probes.leave()
+    await this.agent.leave()
+    await this.machine?.[Symbol.asyncDispose]()
+    this.machine = undefined
   }
 }

@@ -3,11 +3,14 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import { isAlive, signalProcess, waitForExit } from '../../qemu/process.ts'
 import { connectQmp, type QmpClient, QmpClosed, type QmpEvent } from '../../qemu/qmp/client.ts'
+import { AgentLane } from '../agent/lane.ts'
 import type { GuestFiles } from '../files/paths.ts'
 import { dial, type QemuSocket, withPinned } from '../files/pin.ts'
+import { Tunnels } from '../network/tunnels.ts'
+import { ConsoleLog } from '../streams/console-log.ts'
 import { Display } from '../streams/display.ts'
 import { SerialConsole } from '../streams/serial-console.ts'
-import { LogRotation } from './log-rotation.ts'
+import { UsbSlots } from '../streams/usb-slots.ts'
 import type { Launched } from './state.ts'
 
 /** What a machine is attached to with. */
@@ -17,6 +20,8 @@ export interface MachineOptions {
   ownerUid: number
   files: GuestFiles
   hasSerial: boolean
+  /** Whether QEMU writes down what the guest prints at its serial port. */
+  logsSerial: boolean
   hasDisplay: boolean
   clock: Clock
   log: Log
@@ -37,6 +42,8 @@ export interface LastWords {
   noSpace?: boolean
   /** `reason` of the event `BLOCK_IO_ERROR`. */
   ioError?: string
+  /** Why a memory dump has failed, by the event `DUMP_COMPLETED`. */
+  dumpError?: string
 }
 
 /** Events after which the state may be another one. */
@@ -49,6 +56,13 @@ const CHANGING = [
   'WATCHDOG',
   'BLOCK_IO_ERROR',
   'VSERPORT_CHANGE',
+  'DEVICE_DELETED',
+  'DUMP_COMPLETED',
+  'MIGRATION',
+  'MIGRATION_PASS',
+  'BLOCK_JOB_READY',
+  'BLOCK_JOB_COMPLETED',
+  'BLOCK_JOB_ERROR',
 ]
 const MONITORS = ['qmp.sock', 'qmp-aux.sock']
 const AGENT_PORT = 'channel0'
@@ -57,14 +71,28 @@ const AGENT_CHARDEV = 'qga0'
 const EXIT_MS = 2000
 const RECONNECT_MS = 5000
 
+/** What is done with an agent: a path to connect to, and what ends it. */
+export type AgentUse<T> = (path: string, signal: AbortSignal) => Promise<T>
+
 /** A running QEMU, with all we are connected to. Closing it leaves QEMU and its guest running. */
 export class Machine implements AsyncDisposable {
   readonly process: Launched
   readonly serial: SerialConsole | undefined
+  /** What the guest has printed there. */
+  readonly consoleLog: ConsoleLog | undefined
   readonly display: Display | undefined
+  readonly usb: UsbSlots
+  /** Connections into the guest's network. */
+  readonly tunnels = new Tunnels()
   readonly lastWords: LastWords = {}
+  /** Disks that the guest was asked to let go of: device id → when first and last, milliseconds since 1970. */
+  readonly unplugs = new Map<string, { firstMs: number; lastMs: number }>()
   /** Whether an agent listens in the guest. */
   hasAgent = false
+  /** How often an agent has come: another number means another agent. */
+  agentArrivals = 0
+  /** How often the guest has been reset since we are connected: its file systems are thawed then. */
+  resets = 0
   /** The process is gone. */
   ended = false
   /** Looks in a row that QEMU has not answered. */
@@ -73,22 +101,25 @@ export class Machine implements AsyncDisposable {
   retryAtMs: number | undefined
   readonly #options: MachineOptions
   readonly #closing = new AbortController()
+  readonly #agentLane: AgentLane
   #qmp: QmpClient
   #following: Promise<void>
 
   private constructor(options: MachineOptions, qmp: QmpClient) {
-    const { process, hasSerial, hasDisplay, clock, files, log } = options
+    const { process, hasSerial, logsSerial, hasDisplay, clock, files, log } = options
     this.#options = options
     this.process = process
+    this.#agentLane = new AgentLane(clock)
     this.#qmp = qmp
-    const rotation = new LogRotation(files.serialLog, log)
+    if (hasSerial && logsSerial) this.consoleLog = new ConsoleLog({ file: files.serialLog, clock, log })
     const serialOptions = {
       dial: () => this.#withSocket('serial0.sock', dial),
       clock,
-      onOutput: (bytes: number) => rotation.grew(bytes),
+      log: this.consoleLog,
     }
     this.serial = hasSerial ? new SerialConsole(serialOptions) : undefined
     this.display = hasDisplay ? new Display(() => this.#withSocket('vnc.sock', dial)) : undefined
+    this.usb = new UsbSlots((slot) => this.#withSocket(`usbredir${slot}.sock`, dial))
     this.#listen(qmp)
     this.#following = this.#follow()
   }
@@ -103,12 +134,20 @@ export class Machine implements AsyncDisposable {
     const machine = new Machine(options, await connectMonitor(options, options.signal))
     try {
       await machine.serial?.connect()
+      // CPUs that stand still print nothing.
+      if ((await machine.runState()) !== 'running') await machine.serial?.settle()
       machine.hasAgent = await machine.#isAgentThere()
       return machine
     } catch (error) {
       await machine[Symbol.asyncDispose]()
       throw error
     }
+  }
+
+  /** The one directory that QEMU writes to, and the user that it is. */
+  get place(): { runDir: string; ownerUid: number } {
+    const { files, ownerUid } = this.#options
+    return { runDir: files.runDir, ownerUid }
   }
 
   /** Runs a QMP command. Throws `QmpError`, `QmpTimeout` and `QmpClosed`. */
@@ -137,9 +176,29 @@ export class Machine implements AsyncDisposable {
     }
   }
 
-  /** Hands `use` a path to connect to the guest's agent by. Throws what `use` throws, and `UntrustedSocket`. */
-  async withAgent<T>(use: (path: string) => Promise<T>): Promise<T> {
-    return this.#withSocket('qga.sock', use)
+  /**
+   * Hands `use` a path to connect to the guest's agent by, when its turn comes, and a signal that aborts when we leave.
+   * Throws what `use` throws, and `UntrustedSocket`.
+   */
+  async withAgent<T>(use: AgentUse<T>): Promise<T> {
+    return this.#agentLane.run(() => this.#useAgent(use, this.#closing.signal))
+  }
+
+  /** As `withAgent`, for what gives way to all else. Throws `GaveWay` besides. */
+  async withIdleAgent<T>(use: AgentUse<T>): Promise<T> {
+    return this.#agentLane.runIdle((signal) =>
+      this.#useAgent(use, AbortSignal.any([signal, this.#closing.signal])),
+    )
+  }
+
+  async #useAgent<T>(use: AgentUse<T>, signal: AbortSignal): Promise<T> {
+    signal.throwIfAborted()
+    return this.#withSocket('qga.sock', (path) => use(path, signal))
+  }
+
+  /** Asks whether an agent listens: one that came with a guest from another node is not told of. Throws as `command`. */
+  async findAgent(): Promise<void> {
+    this.hasAgent = await this.#isAgentThere()
   }
 
   /** Sends QEMU a signal. */
@@ -155,16 +214,27 @@ export class Machine implements AsyncDisposable {
   /** Ends all streams because this process is about to end. */
   drain(): void {
     this.serial?.drain()
+    this.consoleLog?.drain()
     this.display?.drain()
+    this.usb.drain()
+    this.tunnels.drain()
   }
 
   /** Ends all streams and connections. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort()
-    this.serial?.[Symbol.dispose]()
-    this.display?.[Symbol.dispose]()
+    this.#endStreams()
+    await this.consoleLog?.[Symbol.asyncDispose]()
     await this.#qmp.close()
     await this.#following
+  }
+
+  #endStreams(): void {
+    this.serial?.[Symbol.dispose]()
+    this.consoleLog?.finish()
+    this.display?.[Symbol.dispose]()
+    this.usb[Symbol.dispose]()
+    this.tunnels[Symbol.dispose]()
   }
 
   async #withSocket<T>(name: string, use: (path: string) => Promise<T>): Promise<T> {
@@ -195,7 +265,14 @@ export class Machine implements AsyncDisposable {
       words.noSpace = data.nospace === true
       words.ioError = String(data.reason)
     }
-    if (event === 'VSERPORT_CHANGE' && data.id === AGENT_PORT) this.hasAgent = data.open === true
+    if (event === 'DUMP_COMPLETED' && typeof data.error === 'string') words.dumpError = data.error
+    if (event === 'RESET') this.resets += 1
+    if (event === 'VSERPORT_CHANGE' && data.id === AGENT_PORT) this.#agentCame(data.open === true)
+  }
+
+  #agentCame(isThere: boolean): void {
+    this.hasAgent = isThere
+    if (isThere) this.agentArrivals += 1
   }
 
   /** Sees to it that there is a monitor for as long as there is a process, and notices when that ends. */
@@ -208,8 +285,7 @@ export class Machine implements AsyncDisposable {
       if (this.#closing.signal.aborted) return
       this.#options.onChange()
       if (!this.ended) continue
-      this.serial?.[Symbol.dispose]()
-      this.display?.[Symbol.dispose]()
+      this.#endStreams()
       return
     }
   }

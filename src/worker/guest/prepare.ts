@@ -1,4 +1,4 @@
-import { copyFile, mkdir, open, rm } from 'node:fs/promises'
+import { access, constants, copyFile, mkdir, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FieldPath } from '../../lib/field-path.ts'
 import { buildArgv, type BuiltArgv } from '../../qemu/argv/index.ts'
@@ -6,10 +6,11 @@ import { checkFields } from '../../qemu/argv/fields.ts'
 import { invalidConfig, unsupportedDevice } from '../../qemu/argv/error.ts'
 import { supportsDirectIo } from '../../qemu/direct-io.ts'
 import { findFirmware } from '../../qemu/firmware.ts'
-import type { MachinePlan } from '../../qemu/plan.ts'
+import type { DiskFile, MachinePlan } from '../../qemu/plan.ts'
 import { resolveMachineType } from '../../qemu/probe.ts'
 import type { SyncRequest } from '../../rpc/actions.ts'
 import type { GuestFiles } from '../files/paths.ts'
+import { pinImages } from '../migration/pinned-images.ts'
 import type { WorkerParts } from '../parts.ts'
 import type { QemuUser } from '../user.ts'
 import type { VolumeContext } from '../volumes/context.ts'
@@ -18,12 +19,28 @@ import { pull } from '../volumes/pull.ts'
 import { giveTo } from '../volumes/qemu-img.ts'
 import { checkCredentials } from '../volumes/ssh-keys.ts'
 import { GuestFailure } from './failure.ts'
+import { prepareSev } from './sev.ts'
 
 /** A guest whose files are there and whose command line is known. */
 export interface Prepared {
   plan: MachinePlan
   built: BuiltArgv
   user: QemuUser | undefined
+  /** Image reference → digest, of all that were taken. */
+  digests: Readonly<Record<string, string>>
+}
+
+/** What a guest that comes from another node is made of, beside its spec. */
+export interface Arrival {
+  /** Concrete. */
+  machineType: string
+  slots: Record<string, string>
+  rootPorts: number
+  /** Image reference → digest that it has to have. */
+  images: Record<string, string>
+  makeDisks(context: VolumeContext): Promise<DiskFile[]>
+  /** Throws where what was built is not what the guest has. */
+  check(built: BuiltArgv): void
 }
 
 /** What preparing takes besides the worker's parts. */
@@ -32,6 +49,7 @@ export interface PrepareOptions {
   slots: Record<string, string>
   signal: AbortSignal
   onProgress: (message: string) => void
+  arrival?: Arrival
 }
 
 const SPEC = new FieldPath('spec')
@@ -50,17 +68,22 @@ export async function prepareGuest(
 ): Promise<Prepared> {
   const { vmi } = request
   checkRequest(request, parts)
-  const { files, slots } = options
-  const machineType = machineTypeOf(request, parts)
+  const { files, slots, arrival } = options
+  const machineType = arrival?.machineType ?? machineTypeOf(request, parts)
   const user = parts.userOf(vmi.metadata.uid)
   await makeFolders(files)
-  const context: VolumeContext = { ...parts, ...options, request, user }
-  const disks = await makeVolumes(context)
+  const images = pinImages(parts.images, arrival?.images)
+  const context: VolumeContext = { ...parts, ...options, images, request, user }
+  const disks = arrival ? await arrival.makeDisks(context) : await makeVolumes(context)
   for (const disk of disks) {
-    disk.directIo = await supportsDirectIo(disk.file, ...(disk.backing ? [disk.backing.file] : []))
+    const supported = await supportsDirectIo(disk.file, ...(disk.backing ? [disk.backing.file] : []))
+    // What the guest sees of a disk's cache hangs on it, and stays as it is.
+    disk.directIo = disk.directIo === false ? false : supported
   }
   const kernelBoot = await takeKernel(context)
   const efi = await makeEfi(context, machineType)
+  const sev = await prepareSev({ ...context, ...parts })
+  const vsock = await takeVsock(request, parts)
   const plan: MachinePlan = {
     ...vmi.metadata,
     spec: vmi.spec,
@@ -70,14 +93,18 @@ export async function prepareGuest(
     ...(kernelBoot && { kernelBoot }),
     accelerator: parts.acceleration.accelerator,
     machineType,
-    slots,
+    slots: arrival?.slots ?? slots,
+    ...(sev && { sev }),
+    ...(vsock && { vsock }),
+    ...(arrival && { rootPorts: arrival.rootPorts, incoming: true }),
     qemuVersion: parts.qemu.version,
     cpuFeatures: parts.qemu.cpuFeatures,
     deviceTypes: parts.qemu.deviceTypes,
   }
   const built = buildArgv(plan, parts.clock.now())
+  arrival?.check(built)
   await openRunDir(files, user)
-  return { plan, built, user }
+  return { plan, built, user, digests: images.digests }
 }
 
 /** What can be refused at once, before anything is pulled. */
@@ -122,6 +149,20 @@ async function openRunDir({ runDir, serialLog }: GuestFiles, user: QemuUser | un
   if (!user) return
   await folder.chown(user.uid, user.gid)
   await log.chown(user.uid, user.gid)
+}
+
+/** A context id for a guest that has vsock, where the host can give it. */
+async function takeVsock(
+  { vmi }: SyncRequest,
+  { cids, vhostVsock }: WorkerParts,
+): Promise<MachinePlan['vsock']> {
+  if (vmi.spec.domain.devices.autoattachVSOCK !== true) return undefined
+  const isThere = await access(vhostVsock, constants.R_OK | constants.W_OK).then(
+    () => true,
+    () => false,
+  )
+  // The only descriptor that QEMU is given.
+  return isThere ? { cid: cids.take(vmi.metadata.uid), fd: 3 } : undefined
 }
 
 async function takeKernel(context: VolumeContext): Promise<MachinePlan['kernelBoot']> {

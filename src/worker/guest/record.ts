@@ -22,6 +22,7 @@ export class GuestRecord {
   readonly #file: string
   readonly #clock: Clock
   readonly #publish: (report: GuestReport) => void
+  readonly #listeners = new Set<() => void>()
 
   constructor(parts: {
     state: GuestState
@@ -61,6 +62,12 @@ export class GuestRecord {
     this.#tell()
   }
 
+  /** Calls `listener` after every change; answers how to stop that. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
   /** The events with more of them, for a change. */
   withEvents(...happened: Happened[]): Pick<GuestState, 'events'> {
     const time = timestamp(this.#clock)
@@ -81,6 +88,7 @@ export class GuestRecord {
   }
 
   #tell(): void {
+    for (const listener of this.#listeners) listener()
     const report = buildReport(this.#state)
     if (isSameJson(report, this.#report)) return
     this.#report = report

@@ -1,5 +1,8 @@
 import type { Condition } from '../../kinds/meta.ts'
 import type { GuestReport } from '../../rpc/actions.ts'
+import { agentConditions, withAgent } from '../agent/view.ts'
+import { notMigratableOf } from '../migration/migratable.ts'
+import { buildMigrationReport } from '../migration/report.ts'
 import type { GuestState, PausedBy } from './state.ts'
 
 const PAUSED: Record<PausedBy, { reason: string; message: string }> = {
@@ -10,7 +13,7 @@ const PAUSED: Record<PausedBy, { reason: string; message: string }> = {
 
 /** What the node says of a guest. */
 export function buildReport(state: GuestState): GuestReport {
-  const { guest, epoch, phase, reason, message, status, events } = state
+  const { guest, epoch, phase, reason, message, status, events, migration, readiness } = state
   return {
     guest,
     epoch,
@@ -18,18 +21,22 @@ export function buildReport(state: GuestState): GuestReport {
     ...(reason && { reason }),
     ...(message && { message }),
     conditions: conditionsOf(state),
-    status,
+    status: withAgent(status, state),
+    ...(readiness?.ready === false && { unready: readiness.message }),
+    ...(migration && { migration: buildMigrationReport(migration) }),
     events,
   }
 }
 
 /** Conditions that hold; one that does not is absent. Source: contract 7.5. */
-function conditionsOf({ phase, trouble, pausedBy, agentConnected, notMigratable }: GuestState): Condition[] {
+function conditionsOf(state: GuestState): Condition[] {
+  const { phase, trouble, pausedBy, build } = state
+  const notMigratable = notMigratableOf(state)
   const conditions: Condition[] = []
   if (trouble) conditions.push({ type: 'Synchronized', status: 'False', ...trouble })
   if (phase !== 'Running') return conditions
   if (pausedBy) conditions.push({ type: 'Paused', status: 'True', ...PAUSED[pausedBy] })
-  if (agentConnected) conditions.push({ type: 'AgentConnected', status: 'True' })
+  conditions.push(...agentConditions(state))
   if (notMigratable) {
     conditions.push({ type: 'LiveMigratable', status: 'False', ...notMigratable })
     conditions.push({
@@ -38,6 +45,11 @@ function conditionsOf({ phase, trouble, pausedBy, agentConnected, notMigratable 
       reason: 'NotMigratable',
       message: notMigratable.message,
     })
+  } else if (build) {
+    conditions.push(
+      { type: 'LiveMigratable', status: 'True' },
+      { type: 'StorageLiveMigratable', status: 'True' },
+    )
   }
   return conditions
 }

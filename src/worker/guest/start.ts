@@ -1,14 +1,23 @@
 import { createHash } from 'node:crypto'
+import { open } from 'node:fs/promises'
+import type { Degraded } from '../../qemu/argv/index.ts'
+import { hasUserNetwork } from '../../qemu/argv/user-network.ts'
 import { lastQemuError } from '../../qemu/log.ts'
 import { isAlive, spawnQemu } from '../../qemu/process.ts'
 import type { SyncRequest } from '../../rpc/actions.ts'
 import type { GuestFiles } from '../files/paths.ts'
+import { type DiskRecord, disksOf } from '../migration/disks.ts'
+import { GENERATED_LIMIT, generatedBytes } from '../migration/facts.ts'
+import { hardwareOf } from '../migration/hardware.ts'
+import { type NotMigratable, whyNotMigratable } from '../migration/migratable.ts'
 import type { WorkerParts } from '../parts.ts'
+import { startingStatuses } from '../hotplug/status.ts'
 import { startFailed } from './failure.ts'
 import { Machine, type MachineOptions } from './machine.ts'
-import { prepareGuest, type Prepared } from './prepare.ts'
-import type { GuestRecord, Happened } from './record.ts'
+import { type Arrival, prepareGuest, type Prepared } from './prepare.ts'
+import type { Change, GuestRecord, Happened } from './record.ts'
 import type { GuestState, Launched } from './state.ts'
+import { sevLoaderSha } from './sev.ts'
 import { statusOf } from './status.ts'
 import { endQemu } from './stop.ts'
 
@@ -19,6 +28,8 @@ export interface StartOptions {
   files: GuestFiles
   onChange: () => void
   signal: AbortSignal
+  /** Present for a guest that comes from another node: its QEMU then waits for it. */
+  arrival?: Arrival
 }
 
 const CREATED: Happened = ['Normal', 'Created', 'VirtualMachineInstance defined.']
@@ -32,29 +43,53 @@ const READY_MS = 30_000
  * Throws what `classify` tells apart, and the reason of `signal`; then no QEMU is left.
  */
 export async function startGuest(request: SyncRequest, options: StartOptions): Promise<Machine> {
-  const { parts, record, files, signal } = options
+  const { parts, record, files, signal, arrival } = options
   const onProgress = (message: string): void => record.change({ message })
   const { slots } = record.state
-  const prepared = await prepareGuest(request, parts, { files, slots, signal, onProgress })
+  const prepared = await prepareGuest(request, parts, {
+    files,
+    slots,
+    signal,
+    onProgress,
+    ...(arrival && { arrival }),
+  })
   const facts = await factsOf(request, prepared, parts)
   return parts.starts.run(async () => {
     onProgress('starting QEMU')
-    const degraded = prepared.built.degraded.map(({ field, message }): Happened => [
-      'Warning',
-      'DegradedFeature',
-      `${field}: ${message}`,
-    ])
-    await record.keep({ ...facts, process: undefined, ...record.withEvents(CREATED, ...degraded) })
+    const degraded = [...prepared.built.degraded, ...(await exposedBy(prepared, parts))].map(
+      ({ field, message }): Happened => ['Warning', 'DegradedFeature', `${field}: ${message}`],
+    )
+    await record.keep({
+      ...facts,
+      process: undefined,
+      plugged: undefined,
+      ...record.withEvents(CREATED, ...degraded),
+    })
     const process = await launch(prepared, options)
     return attachNew(process, options)
   }, signal)
 }
 
-async function launch({ built, user }: Prepared, { parts, record, files }: StartOptions): Promise<Launched> {
+/** What the guest's network lets it reach that it should not. */
+async function exposedBy({ built, user }: Prepared, { guard }: WorkerParts): Promise<Degraded[]> {
+  if (!hasUserNetwork(built.argv)) return []
+  const why = await guard.keep(user)
+  if (why === undefined) return []
+  return [
+    { field: 'spec.networks', message: `the guest can reach what listens on this node's loopback: ${why}` },
+  ]
+}
+
+async function launch(
+  { plan, built, user }: Prepared,
+  { parts, record, files }: StartOptions,
+): Promise<Launched> {
+  await using vsock = plan.vsock && (await open(parts.vhostVsock, 'r+'))
   const process = await spawnQemu({
     binary: parts.qemu.binary,
     argv: built.argv,
     logFile: files.log,
+    ...(vsock && { fds: [vsock.fd] }),
     ...user,
   })
   await record.keep({ process })
@@ -82,7 +117,7 @@ export function machineOptions(
   { parts, record, files, onChange, signal }: StartOptions,
   timeoutMs: number,
 ): MachineOptions {
-  const { launch, hasSerial, hasDisplay } = record.state
+  const { launch, hasSerial, logsSerial = true, hasDisplay } = record.state
   const ownUid = process.getuid?.() ?? 0
   const ownerUid = launch?.user?.uid ?? ownUid
   const { clock, log } = parts
@@ -91,6 +126,7 @@ export function machineOptions(
     ownerUid,
     files,
     hasSerial,
+    logsSerial,
     hasDisplay,
     clock,
     log,
@@ -102,13 +138,16 @@ export function machineOptions(
 
 type Facts = Pick<
   GuestState,
-  'launch' | 'slots' | 'acpi' | 'hasSerial' | 'hasDisplay' | 'notMigratable' | 'status'
->
+  'launch' | 'slots' | 'acpi' | 'hasSerial' | 'logsSerial' | 'hasDisplay' | 'build' | 'status'
+> &
+  Pick<Change, 'notMigratable' | 'sevLoaderSha'>
 
 async function factsOf(request: SyncRequest, prepared: Prepared, parts: WorkerParts): Promise<Facts> {
-  const { plan, built, user } = prepared
+  const { plan, built, user, digests } = prepared
+  const disks = disksOf(plan, request)
+  const notMigratable = whyNotMigratable(plan, disks) ?? (await tooMuchGenerated(disks))
   const { spec } = request.vmi
-  const { autoattachSerialConsole, autoattachGraphicsDevice } = spec.domain.devices
+  const { autoattachSerialConsole, logSerialConsole, autoattachGraphicsDevice } = spec.domain.devices
   return {
     launch: {
       binary: parts.qemu.binary,
@@ -118,13 +157,27 @@ async function factsOf(request: SyncRequest, prepared: Prepared, parts: WorkerPa
       linksDown: built.linksDown,
     },
     slots: built.slots,
+    sevLoaderSha: await sevLoaderSha(plan),
     acpi: spec.domain.features?.acpi?.enabled !== false,
     hasSerial: autoattachSerialConsole !== false,
+    logsSerial: logSerialConsole !== false,
     hasDisplay: autoattachGraphicsDevice !== false,
-    notMigratable: {
-      reason: 'DisksNotLiveMigratable',
-      message: `the guest's disks are local to node ${parts.nodeName}, which does not migrate guests`,
-    },
-    status: await statusOf(plan, built.argv),
+    notMigratable,
+    build: { hardware: hardwareOf(built.argv), disks, images: digests },
+    status: withVolumes(await statusOf(plan, built.argv, disks), request),
   }
+}
+
+/** Images that are made here travel in one call. */
+async function tooMuchGenerated(disks: readonly DiskRecord[]): Promise<NotMigratable | undefined> {
+  if ((await generatedBytes(disks)) <= GENERATED_LIMIT) return undefined
+  return {
+    reason: 'DisksNotLiveMigratable',
+    message: `the images made from Secrets, ConfigMaps and cloud-init data have more than ${GENERATED_LIMIT} bytes`,
+  }
+}
+
+/** The status with what is known of the claims of the guest's volumes, and which of these may be taken out again. */
+function withVolumes(status: Facts['status'], request: SyncRequest): Facts['status'] {
+  return { ...status, volumeStatus: startingStatuses(status.volumeStatus ?? [], request) }
 }

@@ -2,7 +2,13 @@ import { readFile } from 'node:fs/promises'
 import type { QemuProcess } from '../../qemu/process.ts'
 import type { GuestEvent, GuestRef, GuestReport } from '../../rpc/actions.ts'
 import { isRecord } from '../../lib/json.ts'
+import type { BackupRecord } from '../backup/state.ts'
 import { unlessMissing } from '../files/errno.ts'
+import type { Frozen } from '../agent/freeze.ts'
+import type { AgentReport } from '../agent/view.ts'
+import type { DiskRecord } from '../migration/disks.ts'
+import type { Visible } from '../migration/hardware.ts'
+import type { MigrationState } from '../migration/state.ts'
 import type { QemuUser } from '../user.ts'
 
 /** Form of the record; raised when an older worker could not read it any more. */
@@ -22,6 +28,21 @@ export interface Launch {
   startsPaused: boolean
   /** Ids of network cards whose cable is out. */
   linksDown: string[]
+}
+
+/** What a guest was built of, as the target of a migration has to know. */
+export interface BuildRecord {
+  /** Every option of which the guest sees something. */
+  hardware: Visible[]
+  disks: DiskRecord[]
+  /** Image reference → digest. */
+  images: Record<string, string>
+}
+
+/** A disk that was added to the running guest. */
+export interface PluggedRecord {
+  disk: DiskRecord
+  device: Visible
 }
 
 /** Why a guest's virtual CPUs stand still. */
@@ -50,15 +71,38 @@ export interface GuestState {
   /** Whether the guest has an ACPI power button. */
   acpi: boolean
   hasSerial: boolean
+  /** Whether QEMU writes down what the guest prints at its serial port; it does where this is absent. */
+  logsSerial?: boolean
   hasDisplay: boolean
   pausedBy?: PausedBy
   /** When the guest shuts down before that, it is to be started anew. Milliseconds since 1970. */
   rebootUntilMs?: number
   /** The guest is to be stopped by then, and forgotten. */
   removal?: { deadlineMs: number }
+  /** SHA-256 of the firmware that a SEV guest is measured with. */
+  sevLoaderSha?: string
+  /** Backups of the guest's disks, and what the next one can continue from. */
+  backup?: BackupRecord
   agentConnected: boolean
+  /** What the guest's agent last said of it, as far as others see it; nothing is done on the strength of it. */
+  agent?: AgentReport
+  /** The guest's file systems are to be frozen: written down before the agent is asked to. */
+  frozen?: Frozen
+  /** What its readiness probe has found; absent where it has none. */
+  readiness?: { ready: boolean; message: string }
+  /** Folders in the guest of programs that are run there: what has to be cleaned up after a crash. */
+  execs?: string[]
   /** Why it could not be moved to another node. */
   notMigratable?: { reason: string; message: string }
+  build?: BuildRecord
+  /** Device id → disk that was added since: those that QEMU does not have (any more) do not count. */
+  plugged?: Record<string, PluggedRecord>
+  /** The latest migration that the node has had a part in. */
+  migration?: MigrationState
+  /** UIDs of migrations that were carried out, or cancelled before they began; newest last. */
+  pastMigrations?: string[]
+  /** The guest was described for this migration, as one with this digest. */
+  factsGiven?: { migrationUid: string; digest: string }
   status: GuestReport['status']
   /** Newest last. */
   events: GuestEvent[]

@@ -3,8 +3,10 @@ import { crc32 } from 'node:zlib'
 import type { VmiSpec } from '../../kinds/kubevirt.ts'
 import { isRecord, type JsonRecord } from '../../lib/json.ts'
 import type { MachinePlan } from '../../qemu/plan.ts'
+import { devicePrefix, letters } from '../hotplug/target.ts'
 import { formatBytes } from '../../lib/quantity.ts'
 import type { GuestReport } from '../../rpc/actions.ts'
+import { type DiskRecord, isMirrored } from '../migration/disks.ts'
 
 type Status = GuestReport['status']
 
@@ -15,7 +17,11 @@ const MIB = 1024n ** 2n
  * The members of `VMI.status` that are known once the guest's command line is, read from that: they say what was
  * built, not what was asked for. Nothing the guest says is in them.
  */
-export async function statusOf(plan: MachinePlan, argv: readonly string[]): Promise<Status> {
+export async function statusOf(
+  plan: MachinePlan,
+  argv: readonly string[],
+  disks: readonly DiskRecord[],
+): Promise<Status> {
   const memory = memoryOf(argv)
   const kernelBootStatus = await kernelStatusOf(plan)
   return {
@@ -24,9 +30,18 @@ export async function statusOf(plan: MachinePlan, argv: readonly string[]): Prom
     currentCPUTopology: topologyOf(argv),
     interfaces: interfacesOf(plan.spec, argv),
     volumeStatus: volumesOf(plan.spec),
-    migrationMethod: plan.disks.some(({ readOnly }) => !readOnly) ? 'BlockMigration' : 'LiveMigration',
+    migrationMethod: disks.some(isMirrored) ? 'BlockMigration' : 'LiveMigration',
     ...(kernelBootStatus && { kernelBootStatus }),
+    ...(plan.vsock && { VSOCKCID: plan.vsock.cid }),
+    ...(isTracked(plan.spec) && { changedBlockTracking: { state: 'Enabled' } }),
   }
+}
+
+/** Whether a disk is one whose changes backups are to be made of. */
+function isTracked({ domain }: VmiSpec): boolean {
+  return (domain.devices.disks ?? []).some(
+    (disk) => 'changedBlockTracking' in disk && disk.changedBlockTracking,
+  )
 }
 
 /** Values of an option, in order. */
@@ -78,25 +93,16 @@ function interfacesOf({ domain }: VmiSpec, argv: readonly string[]): NonNullable
   })
 }
 
-/** What Linux calls disks on each bus. */
-const DEVICE_PREFIXES: Record<string, string> = { virtio: 'vd', sata: 'sd', scsi: 'sd', usb: 'sd' }
-
 function volumesOf({ domain, volumes = [] }: VmiSpec): NonNullable<Status['volumeStatus']> {
   const counts = new Map<string, number>()
   return (domain.devices.disks ?? []).flatMap(({ name, disk, cdrom, lun }) => {
     const bus = disk?.bus ?? cdrom?.bus ?? lun?.bus ?? (lun ? 'scsi' : 'sata')
-    const prefix = DEVICE_PREFIXES[bus] ?? 'sd'
+    const prefix = devicePrefix(bus)
     const index = counts.get(prefix) ?? 0
     counts.set(prefix, index + 1)
     const hasVolume = volumes.some((volume) => volume.name === name)
     return hasVolume ? { name, target: prefix + letters(index) } : []
   })
-}
-
-/** 0 is `a`, 25 is `z`, 26 is `aa`. */
-function letters(index: number): string {
-  const last = String.fromCodePoint(97 + (index % 26))
-  return index < 26 ? last : letters(Math.floor(index / 26) - 1) + last
 }
 
 async function kernelStatusOf({ kernelBoot }: MachinePlan): Promise<Status['kernelBootStatus']> {

@@ -1,5 +1,7 @@
 import { Duplex } from 'node:stream'
 import { StreamEnded } from '../../lib/stream-end.ts'
+import { Backlog } from './backlog.ts'
+import { CatchUp, type LiveOutput } from './catch-up.ts'
 
 /** What a session types into. */
 export interface Keyboard {
@@ -9,51 +11,123 @@ export interface Keyboard {
   leave(session: ConsoleSession): void
 }
 
-/** Bytes that a session may be behind before it is ended. Source: contract 3.4. */
+/** How a session came to be. */
+export interface SessionParts {
+  keyboard: Keyboard
+  output: LiveOutput
+  /** What a viewer types is dropped. */
+  mode: 'write' | 'view'
+  user: string
+}
+
+/** Bytes of output that wait in memory for a session; what is behind them is read from the log when it is needed. */
+const LIVE_LIMIT = 256 * 1024
+/** The same, for a session that has no log to read from. Source: contract 3.4. */
 const BEHIND_LIMIT = 1024 * 1024
+/** What the stream itself keeps: little, as it keeps an object for each of the guest's writes. */
+const OUTPUT_BUFFER = 1024
 const INPUT_BUFFER = 64 * 1024
 
-/** One session at a serial console. Either side's end is the end of both. */
+/**
+ * One session at a serial console. Either side's end is the end of both. A session that does not keep up with the guest
+ * goes on from the log, at its own speed, until it has caught up.
+ */
 export class ConsoleSession extends Duplex {
+  readonly user: string
+  readonly mode: SessionParts['mode']
   readonly #keyboard: Keyboard
+  readonly #output: LiveOutput
+  readonly #backlog = new Backlog()
+  #behind: CatchUp | undefined
+  #isWanted = false
+  /** Nothing more will be delivered. */
+  #isFinished = false
+  /** Behind the backlog comes the end. */
+  #isOver = false
 
-  constructor(keyboard: Keyboard) {
-    super({ allowHalfOpen: false, writableHighWaterMark: INPUT_BUFFER })
+  constructor({ keyboard, output, mode, user }: SessionParts) {
+    super({ allowHalfOpen: false, readableHighWaterMark: OUTPUT_BUFFER, writableHighWaterMark: INPUT_BUFFER })
     this.#keyboard = keyboard
+    this.#output = output
+    this.mode = mode
+    this.user = user
     // It may be ended before whoever asked for it has begun to listen.
     this.on('error', () => {})
   }
 
-  /** Hands on what the guest printed. A session that does not keep up is ended: the guest never waits for it. */
-  deliver(bytes: Buffer): void {
-    if (this.destroyed || this.readableEnded) return
-    if (this.readableLength + bytes.length <= BEHIND_LIMIT) this.push(bytes)
+  /** Whether it reads from the log, as it did not keep up. */
+  get isBehind(): boolean {
+    return this.#behind !== undefined
+  }
+
+  /** Hands on what the guest printed; `position` is its place in the log, where it is known. The guest never waits. */
+  deliver(bytes: Buffer, position: number | undefined): void {
+    // One that reads from the log finds it there.
+    if (this.destroyed || this.#isFinished || this.#behind) return
+    if (this.#isWanted && this.#backlog.length === 0) {
+      this.#isWanted = this.push(bytes)
+      return
+    }
+    const waiting = this.#backlog.length + bytes.length
+    if (waiting > LIVE_LIMIT && position !== undefined && this.#output.log) this.#fallBehind(position)
+    else if (waiting <= BEHIND_LIMIT) this.#backlog.append(bytes)
     else this.destroy(new StreamEnded('behind'))
   }
 
-  /** The guest's port is gone: what is still on its way arrives, then the session ends. */
-  finish(): void {
-    if (!this.destroyed) this.push(null)
+  /** The guest's port is gone, having said all before `end`: that arrives, then the session ends. */
+  finish(end?: number): void {
+    if (this.#isFinished) return
+    this.#isFinished = true
     this.#keyboard.leave(this)
+    if (this.#behind) this.#behind.finish(end)
+    else this.#over()
   }
 
   override _read(): void {
-    // `deliver` brings what there is, when it is there.
+    this.#isWanted = true
+    const bytes = this.#backlog.take()
+    if (bytes) this.#isWanted = this.push(bytes)
+    else if (this.#isOver) this.push(null)
+    else this.#behind?.wake()
+    // Otherwise `deliver` brings what there is, when it is there.
   }
 
   override _write(bytes: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     // Rejections become errors of this stream.
-    void this.#type(bytes, done)
+    if (this.mode === 'write') void this.#type(bytes, done)
+    else done()
   }
 
   override _final(done: (error?: Error | null) => void): void {
     done()
+    // The client is gone: nobody reads what it has not read yet.
+    this.#behind?.[Symbol.dispose]()
+    this.#behind = undefined
     this.finish()
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#behind?.[Symbol.dispose]()
     this.#keyboard.leave(this)
     done(error)
+  }
+
+  #fallBehind(position: number): void {
+    this.#behind = new CatchUp({
+      output: this.#output,
+      position,
+      push: (bytes) => (this.#isWanted = this.push(bytes)),
+      onLive: () => (this.#behind = undefined),
+      onEnd: (error) => {
+        if (error) this.destroy(error)
+        else this.#over()
+      },
+    })
+  }
+
+  #over(): void {
+    this.#isOver = true
+    if (!this.destroyed && this.#backlog.length === 0) this.push(null)
   }
 
   async #type(bytes: Buffer, done: (error?: Error | null) => void): Promise<void> {

@@ -27,6 +27,8 @@ export interface VolumeContext {
   qemuImg: string
   /** Directories below which hosts' files may be given to guests. */
   hostDiskPrefixes: readonly string[]
+  /** Where claims stand, as `NAMESPACE/NAME`; absent where this node has none. */
+  claimsDir?: string
   signal: AbortSignal
   /** Told what is being done, for people. */
   onProgress: (message: string) => void
@@ -35,7 +37,7 @@ export interface VolumeContext {
 /** Makes the files of one volume. `at` is the path of the volume's source, such as `spec.volumes[0].emptyDisk`. */
 export type VolumeMaker<Source> = (
   source: Source,
-  place: { name: string; at: FieldPath; readOnly: boolean },
+  place: { name: string; at: FieldPath; readOnly: boolean; shareable?: boolean },
   context: VolumeContext,
 ) => Promise<DiskFile>
 

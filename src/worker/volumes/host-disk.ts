@@ -16,10 +16,8 @@ type Source = NonNullable<Volume['hostDisk']>
  * No part of its path may be a link, so that nobody can lead a guest out of these directories.
  */
 export const makeHostDisk: VolumeMaker<Source> = async (source, { name, at, readOnly }, context) => {
-  const { path, type, shared } = source
+  const { path, type } = source
   checkPlace(path, at.child('path'), context)
-  if (shared)
-    throw unsupportedDevice(at.child('shared'), 'host disks cannot be shared between nodes: remove the field')
   if (type !== 'Disk' && type !== 'DiskOrCreate') {
     throw invalidConfig(at.child('type'), `${JSON.stringify(type)} is neither Disk nor DiskOrCreate`)
   }

@@ -2,6 +2,7 @@ import type { FieldPath } from '../../lib/field-path.ts'
 import { invalidConfig, unsupportedDevice } from '../../qemu/argv/error.ts'
 import { checkName } from '../../qemu/argv/spec.ts'
 import type { DiskFile } from '../../qemu/plan.ts'
+import { makeDataVolume, makeEphemeral, makePersistentVolumeClaim } from './claim.ts'
 import { makeConfigDrive, makeNoCloud } from './cloud-init.ts'
 import { makeContainerDisk } from './container-disk.ts'
 import { type Disk, type Volume, type VolumeContext, type VolumeMaker, VOLUMES } from './context.ts'
@@ -21,6 +22,9 @@ const MAKERS = {
   secret: makeSecret,
   sysprep: makeSysprep,
   hostDisk: makeHostDisk,
+  persistentVolumeClaim: makePersistentVolumeClaim,
+  dataVolume: makeDataVolume,
+  ephemeral: makeEphemeral,
 } satisfies Makers
 
 /** Makes the files of all volumes, in the order of the spec. Throws what `guest/failure.ts` tells apart. */
@@ -28,13 +32,16 @@ export async function makeVolumes(context: VolumeContext): Promise<DiskFile[]> {
   const { volumes = [], domain } = context.request.vmi.spec
   const made: DiskFile[] = []
   for (const [index, volume] of volumes.entries()) {
+    // It is for us to write to, and no disk of the guest.
+    if (volume.memoryDump) continue
     const disk = domain.devices.disks?.find(({ name }) => name === volume.name)
     made.push(await makeVolume(volume, disk, VOLUMES.index(index), context))
   }
   return made
 }
 
-async function makeVolume(
+/** Makes the files of one volume, which `disk` shows the guest. Throws as `makeVolumes`. */
+export async function makeVolume(
   volume: Volume,
   disk: Disk | undefined,
   at: FieldPath,
@@ -58,7 +65,7 @@ async function makeVolume(
     )
   // The name becomes part of file names.
   const name = checkName(volume.name, at.child('name'))
-  const place = { name, at: at.child(source), readOnly: isReadOnly(disk) }
+  const place = { name, at: at.child(source), readOnly: isReadOnly(disk), shareable: disk.shareable === true }
   // The maker stands under the name of its source, so that it is the one for this source's type.
   return (maker as VolumeMaker<unknown>)(volume[source as keyof Volume], place, context)
 }
