@@ -1,6 +1,6 @@
 import { Composer, Parser } from 'yaml'
 import { badRequest, requestEntityTooLarge } from '../lib/errors.ts'
-import { isRecord } from '../lib/json.ts'
+import { isRecord, type JsonRecord } from '../lib/json.ts'
 
 /** Types of the fields of an option body. */
 export interface FieldTypes {
@@ -9,6 +9,9 @@ export interface FieldTypes {
   strings: string[]
   /** A whole number of at most 53 bits. */
   integer: number
+  /** A JSON object; what is in it is for the handler, or the API that stores it, to judge. */
+  object: JsonRecord
+  objects: JsonRecord[]
 }
 
 /** Fields of an option type such as `StartOptions`: JSON name → type. Each may be absent. */
@@ -50,6 +53,8 @@ const EXPECTED: Record<keyof FieldTypes, string> = {
   string: 'a text',
   strings: 'a list of texts',
   integer: 'a whole number',
+  object: 'an object',
+  objects: 'a list of objects',
 }
 
 function checkField(name: string, type: keyof FieldTypes | undefined, value: unknown): unknown {
@@ -65,6 +70,10 @@ function isOfType(type: keyof FieldTypes, value: unknown): boolean {
       return typeof value === type
     case 'strings':
       return Array.isArray(value) && value.every((item) => typeof item === 'string')
+    case 'object':
+      return isRecord(value)
+    case 'objects':
+      return Array.isArray(value) && value.every(isRecord)
     default:
       return Number.isSafeInteger(value)
   }

@@ -52,26 +52,34 @@ export function guestOf({ metadata: { uid, namespace, name } }: Vmi): GuestRef {
  * The node the guest is on (contract 3.1.7). Throws 400 where its phase says that it is on none, 503 where the
  * node is not enrolled or does not answer.
  */
-export function findNode(nodes: Call['nodes'], { metadata, status }: Vmi): Actions {
-  const { name } = metadata
-  const phase = status?.phase
+export function findNode(nodes: Call['nodes'], vmi: Vmi): Actions {
+  const { name } = vmi.metadata
+  const phase = vmi.status?.phase
   if (phase !== 'Running' && phase !== 'Scheduled') {
     throw badRequest(
       `${VMI.kind} "${name}" is on no node: its phase is "${phase ?? ''}" and must be Running or Scheduled`,
     )
   }
+  return nodeOf(nodes, vmi)
+}
+
+/** The node that has the guest, also one that has ended. Throws 400 where it never was on one, 503 as `findNode`. */
+export function nodeOf(nodes: Call['nodes'], { metadata: { name }, status }: Vmi): Actions {
   const nodeName = status?.nodeName
   if (!nodeName) throw badRequest(`${VMI.kind} "${name}" is on no node: status.nodeName is not set`)
   const node = nodes.find(nodeName)
   if (!node) {
-    throw serviceUnavailable(`node "${nodeName}", on which ${VMI.kind} "${name}" runs, is not available`)
+    throw serviceUnavailable(`node "${nodeName}", which has ${VMI.kind} "${name}", is not available`)
   }
   return node
 }
 
+const STAYING = [429, 503, 504]
+
 /**
- * Asks the guest's node for something and turns its refusal into one for the client: 409 stays, 503 (in use, or
- * unreachable) stays, everything else is 500 that quotes the node (contract 3.1.7, step 6).
+ * Asks the guest's node for something and turns its refusal into one for the client: 409 stays, 429 (many ask already),
+ * 503 (in use, or unreachable) and 504 (the guest does not answer) stay, everything else is 500 that quotes the node
+ * (contract 3.1.7, step 6).
  */
 export async function askNode<T>(
   nodes: Call['nodes'],
@@ -82,7 +90,7 @@ export async function askNode<T>(
   try {
     return await ask(node, guestOf(vmi))
   } catch (error) {
-    if (!(error instanceof StatusError) || error.code === 503) throw error
+    if (!(error instanceof StatusError) || STAYING.includes(error.code)) throw error
     const { name } = vmi.metadata
     if (error.code === 409) throw conflict(VMI, name, error.message)
     throw internalError(`node "${vmi.status?.nodeName}" answered ${error.code}: ${error.message}`, error)

@@ -11,6 +11,7 @@ const FIELDS = { dryRun: 'strings' } as const satisfies OptionFields
 
 /** Stops a running guest's virtual CPUs and keeps its memory. Source: contract 3.7. */
 export const pause: Action = {
+  type: 'action',
   resource: VMIS,
   name: 'pause',
   method: 'PUT',

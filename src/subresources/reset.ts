@@ -5,6 +5,7 @@ import type { Action, Call } from './subresource.ts'
 
 /** Hardware reset: the same process, the same VMI. Its body is ignored. Source: contract 3.7. */
 export const reset: Action = {
+  type: 'action',
   resource: VMIS,
   name: 'reset',
   method: 'PUT',

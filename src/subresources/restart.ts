@@ -17,6 +17,7 @@ const FORCED_GRACE_SECONDS = 1
 
 /** Replaces the guest of a VM by a new one. Source: contract 3.5. */
 export const restart: Action = {
+  type: 'action',
   resource: VMS,
   name: 'restart',
   method: 'PUT',

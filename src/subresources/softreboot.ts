@@ -8,6 +8,7 @@ import type { Action, Call } from './subresource.ts'
 
 /** Asks the guest to reboot itself. Its body is ignored. Source: contract 3.7. */
 export const softreboot: Action = {
+  type: 'action',
   resource: VMIS,
   name: 'softreboot',
   method: 'PUT',

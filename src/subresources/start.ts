@@ -13,6 +13,7 @@ const FIELDS = { paused: 'boolean', dryRun: 'strings' } as const satisfies Optio
 
 /** Starts a VM that does not run. Source: contract 3.3. */
 export const start: Action = {
+  type: 'action',
   resource: VMS,
   name: 'start',
   method: 'PUT',

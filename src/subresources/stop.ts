@@ -13,6 +13,7 @@ const FIELDS = { gracePeriod: 'integer', dryRun: 'strings' } as const satisfies 
 
 /** Shuts a VM down and keeps it down. Source: contract 3.4. */
 export const stop: Action = {
+  type: 'action',
   resource: VMS,
   name: 'stop',
   method: 'PUT',

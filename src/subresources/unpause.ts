@@ -11,6 +11,7 @@ const FIELDS = { dryRun: 'strings' } as const satisfies OptionFields
 
 /** Lets a paused guest's virtual CPUs run again. Source: contract 3.7. */
 export const unpause: Action = {
+  type: 'action',
   resource: VMIS,
   name: 'unpause',
   method: 'PUT',

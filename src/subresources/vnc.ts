@@ -1,12 +1,15 @@
 import type { Duplex } from 'node:stream'
-import { badRequest, conflict, StatusError } from '../lib/errors.ts'
+import { badRequest } from '../lib/errors.ts'
+import type { KubeVirtConfiguration } from '../kinds/configuration.ts'
 import type { Vmi } from '../kinds/kubevirt.ts'
 import { VMIS } from '../kinds/table.ts'
 import { askNode, findNode, getVmi, VMI } from './lookup.ts'
+import { isYes, refuseTakeOver, userOf } from './session-options.ts'
 import type { Call, Stream } from './subresource.ts'
 
-/** The display, in the RFB protocol. Source: contract 4.1 to 4.5. */
+/** The display, in the RFB protocol. Source: contract 4.1 to 4.5; more than one session is ours. */
 export const vnc: Stream = {
+  type: 'stream',
   resource: VMIS,
   name: 'vnc',
   method: 'GET',
@@ -19,25 +22,25 @@ export const vnc: Stream = {
   open: openVnc,
 }
 
-/** What counts as yes; everything else is no. Source: `strconv.ParseBool` of Go. */
-const TRUE = ['1', 't', 'T', 'TRUE', 'true', 'True']
-
 async function openVnc(call: Call): Promise<Duplex> {
   const vmi = await getVmi(call)
   refuseVnc(vmi)
-  const preserveSession = TRUE.includes(call.query.preserveSession ?? '')
   findNode(call.nodes, vmi)
+  const options = {
+    preserveSession: isYes(call, 'preserveSession'),
+    maxSessions: maxSessionsOf(await call.configuration()),
+    user: userOf(call),
+  }
   try {
-    return await askNode(call.nodes, vmi, (node, guest) => node.vnc(guest, { preserveSession }, call.signal))
+    return await askNode(call.nodes, vmi, (node, guest) => node.vnc(guest, options, call.signal))
   } catch (error) {
-    if (!preserveSession || !isInUse(error)) throw error
-    throw conflict(VMI, call.name, 'another VNC session is active')
+    throw refuseTakeOver(error, call.name, 'VNC')
   }
 }
 
-/** The node's own "in use", not a node that cannot be reached. */
-function isInUse(error: unknown): boolean {
-  return error instanceof StatusError && error.code === 503 && error.name === 'StatusError'
+/** Sessions that one display has at most: a whole number from 1; 1 where that is not what is set. */
+function maxSessionsOf({ maxVNCConnectionsPerVMI: max }: KubeVirtConfiguration): number {
+  return typeof max === 'number' && Number.isSafeInteger(max) && max >= 1 ? max : 1
 }
 
 function refuseVnc({ metadata: { name }, spec, status }: Vmi): void {

@@ -1,11 +1,16 @@
 import type { FastifyInstance } from 'fastify'
 import type { Attributes, Authenticator, User } from '../../src/auth/access.ts'
+import { defaultConfig, readConfig } from '../../src/admission/config.ts'
+import { specDefaults } from '../../src/admission/defaults.ts'
 import { buildServer, type ServerOptions } from '../../src/http/server.ts'
 import { unauthorized } from '../../src/lib/errors.ts'
 import type { Log } from '../../src/lib/log.ts'
+import { buildExpander } from '../../src/instancetype/expand.ts'
+import type { KubeVirtConfiguration } from '../../src/kinds/configuration.ts'
 import type { Vm, Vmi, VmiPhase } from '../../src/kinds/kubevirt.ts'
 import { VMIS, VMS } from '../../src/kinds/table.ts'
 import type { Actions, Nodes } from '../../src/rpc/actions.ts'
+import { lateShapes } from '../../src/roles/cluster-expander.ts'
 import { subresources } from '../../src/subresources/index.ts'
 import { memoryStore, type MemoryStore } from './memory-store.ts'
 
@@ -88,14 +93,35 @@ export interface TestApi extends MemoryStore {
 
 /** A server over objects in memory where everybody who is known may do everything. */
 export function apiOf(
-  { vm, vmi, node }: { vm?: Vm | undefined; vmi?: Vmi | undefined; node?: Partial<Actions> },
+  {
+    vm,
+    vmi,
+    node,
+    configuration,
+  }: {
+    vm?: Vm | undefined
+    vmi?: Vmi | undefined
+    node?: Partial<Actions>
+    /** Of the KubeVirt object. */
+    configuration?: KubeVirtConfiguration
+  },
   options: Partial<ServerOptions> = {},
 ): TestApi {
   const memory = memoryStore([VMS, vm], [VMIS, vmi])
   const log = memoryLog()
   const reviews: TestApi['reviews'] = []
   const app = buildServer({
-    parts: { store: memory.store, nodes: nodesOf(node), events: { record: () => {} } },
+    parts: {
+      store: memory.store,
+      nodes: nodesOf(node),
+      events: { record: () => {} },
+      configuration: async () => configuration ?? {},
+      expander: buildExpander({
+        reader: memory.store,
+        defaults: () => specDefaults(readConfig(defaultConfig('amd64'), configuration)),
+      }),
+      shapes: lateShapes(),
+    },
     authenticator: byToken,
     authorizer: {
       review: async (user, attributes) => {

@@ -2,7 +2,7 @@ import { applyJsonPatch } from '../../src/lib/json-patch.ts'
 import { copyJson } from '../../src/lib/json.ts'
 import { notFound, StatusError } from '../../src/lib/errors.ts'
 import { refusedKind, type Kind } from '../../src/kinds/kind.ts'
-import { keyOf, type KubeObject } from '../../src/kinds/meta.ts'
+import { keyOf, type Draft, type KubeObject } from '../../src/kinds/meta.ts'
 import type { JsonPatchOperation, Patch, WriteOptions } from '../../src/store/store.ts'
 import type { Parts } from '../../src/subresources/subresource.ts'
 
@@ -87,7 +87,11 @@ export function memoryStore(...objects: [Kind, KubeObject | undefined][]): Memor
       items: [...held].filter(([id]) => id.startsWith(`${kind.plural}/`)).map(([, object]) => object as T),
       resourceVersion: String(version),
     }),
-    create: () => Promise.reject(new Error('nothing is created here')),
+    create: async <T extends KubeObject>(_kind: Kind<T>, draft: Draft<T>, options: WriteOptions = {}) => {
+      if (!options.dryRun) throw new Error('nothing is created here')
+      // As if it had been stored.
+      return structuredClone(draft) as T
+    },
     patch,
   }
   return {
