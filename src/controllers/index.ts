@@ -1,12 +1,18 @@
 import { keyOf } from '../kinds/meta.ts'
 import type { KubeObject } from '../kinds/meta.ts'
-import { KUBEVIRTS, NODES, PVCS, VMIS, VMS } from '../kinds/table.ts'
+import { KUBEVIRTS, NODES, PVCS, VMIMS, VMIS, VMS } from '../kinds/table.ts'
 import type { Kind } from '../kinds/kind.ts'
 import type { WorkQueue } from '../lib/work-queue.ts'
 import type { Informer } from '../store/cache.ts'
+import { startEvacuationController } from './evacuation/controller.ts'
+import { startClaimController } from './claims/controller.ts'
 import { startKubeVirtController } from './kubevirt/controller.ts'
+import { startMigrationController } from './migration/controller.ts'
+import type { MigrationController } from './migration/controller.ts'
+import { vmimIndexes } from './migration/reconcile.ts'
 import { startNodeController } from './node/controller.ts'
 import type { ControllerParts } from './parts.ts'
+import { startQuotaController } from './quota/controller.ts'
 import { startVmController, vmIndexes } from './vm/controller.ts'
 import { startVmiController } from './vmi/controller.ts'
 import { vmiIndexes } from './vmi/placed.ts'
@@ -21,18 +27,42 @@ export async function startControllers(parts: ControllerParts): Promise<AsyncDis
   await using starting = new AsyncDisposableStack()
   const caches = await openCaches(parts, starting)
   let nodeQueue: WorkQueue | undefined
-  const vmi = starting.use(startVmiController(parts, caches, (nodeName) => nodeQueue?.add(nodeName)))
+  let migrations: MigrationController | undefined
+  const vmi = starting.use(
+    startVmiController(parts, caches, {
+      onNode(nodeName) {
+        nodeQueue?.add(nodeName)
+        migrations?.onNode(nodeName)
+      },
+      onGuest: (key) => migrations?.onGuest(key),
+    }),
+  )
   nodeQueue = starting.use(startNodeController(parts, caches.nodeObjects, vmi.watch))
   const vmQueue = starting.use(startVmController(parts, caches))
+  migrations = starting.use(startMigrationController(parts, caches, vmi))
+  const migrationQueue = migrations.queue
+  const evacuationQueue = starting.use(startEvacuationController(parts, caches))
   starting.use(startKubeVirtController(parts, caches.kubeVirts))
+  const { claimsDir } = parts.config
+  const claimQueue =
+    claimsDir === undefined ? undefined : starting.use(startClaimController(parts, caches, claimsDir))
+  const quotas = parts.config.keepsQuotas ? starting.use(startQuotaController(parts, caches)) : undefined
   const lookAtAll = (): void => {
     for (const { metadata } of caches.vms.list()) vmQueue.add(keyOf(metadata))
     for (const { metadata } of caches.vmis.list()) {
       vmi.queue.add(keyOf(metadata))
       // The VM of an orphan is gone; its finalizer is still to be taken off.
       vmQueue.add(keyOf(metadata))
+      migrationQueue.add(keyOf(metadata))
+      evacuationQueue.add(keyOf(metadata))
+    }
+    // Some are for VMIs that are gone.
+    for (const { metadata, spec } of caches.vmims.list()) {
+      migrationQueue.add(keyOf({ namespace: metadata.namespace, name: spec.vmiName ?? '' }))
     }
     for (const { metadata } of caches.nodeObjects.list()) nodeQueue.add(metadata.name)
+    for (const { metadata } of caches.claims.list()) claimQueue?.add(keyOf(metadata))
+    quotas?.lookAtAll()
     vmi.watch.refresh()
   }
   lookAtAll()
@@ -60,6 +90,7 @@ async function openCaches(parts: ControllerParts, stack: AsyncDisposableStack) {
   const caches = {
     vms: open(VMS, vmIndexes),
     vmis: open(VMIS, vmiIndexes),
+    vmims: open(VMIMS, vmimIndexes),
     nodeObjects: open(NODES),
     claims: open(PVCS),
     kubeVirts: open(KUBEVIRTS),

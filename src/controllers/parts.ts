@@ -1,9 +1,10 @@
+import type { Expander } from '../instancetype/expand.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { OpenInformer } from '../store/cache.ts'
 import type { EventRecorder } from '../store/events.ts'
 import type { Store } from '../store/store.ts'
-import type { Nodes } from '../rpc/actions.ts'
+import type { MigrationTls, Nodes } from '../rpc/actions.ts'
 
 /** What the operator decides about the controllers. */
 export interface ControllerConfig {
@@ -15,8 +16,24 @@ export interface ControllerConfig {
   version: string
   /** The KubeVirt version whose API is served, such as `v1.9.0`. */
   kubeVirtVersion: string
+  /** Where claims are directories of ours: below it, as `NAMESPACE/NAME`. Absent: somebody else provides storage. */
+  claimsDir?: string
+  /** Whether guests are charged to quotas by us (cluster mode) or by the store itself (embedded mode). */
+  keepsQuotas?: boolean
   /** How often everything is looked at again even if nothing seems to have changed; 5 min by default. */
   resyncMs?: number
+}
+
+/** Both sides' certificates of one migration. */
+export interface MigrationCredentials {
+  source: MigrationTls
+  target: MigrationTls
+}
+
+/** Issues the certificates by which the two nodes of a migration know each other. */
+export interface MigrationCertificates {
+  /** Common names `mig-<uid>-src` and `mig-<uid>-dst`, good for an hour. Source: contract worker-qemu 5.1. */
+  issue(migrationUid: string): Promise<MigrationCredentials>
 }
 
 /** What the controllers are put together from. */
@@ -25,6 +42,9 @@ export interface ControllerParts {
   openInformer: OpenInformer
   nodes: Nodes
   events: EventRecorder
+  /** Writes out the instance types and preferences of VMs. */
+  expander: Expander
+  migrationCertificates: MigrationCertificates
   clock: Clock
   log: Log
   config: ControllerConfig

@@ -1,6 +1,9 @@
 import { onTestFinished } from 'vitest'
+import { defaultConfig } from '../../src/admission/config.ts'
+import { specDefaults } from '../../src/admission/defaults.ts'
 import { startControllers } from '../../src/controllers/index.ts'
-import type { ControllerConfig } from '../../src/controllers/parts.ts'
+import type { ControllerConfig, MigrationCredentials } from '../../src/controllers/parts.ts'
+import { buildExpander } from '../../src/instancetype/expand.ts'
 import type { Event } from '../../src/kinds/core.ts'
 import type { RunStrategy, Vm, Vmi, VmSpec } from '../../src/kinds/kubevirt.ts'
 import type { Draft } from '../../src/kinds/meta.ts'
@@ -60,7 +63,19 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     const stack = new AsyncDisposableStack()
     const common = { store, clock, log: silentLog }
     const events = stack.use(openEventRecorder({ ...common, component: 'virtgate' }))
-    stack.use(await startControllers({ ...common, openInformer, nodes, events, config, random: () => 0 }))
+    const expander = buildExpander({ reader: store, defaults: () => specDefaults(defaultConfig('amd64')) })
+    const migrationCertificates = { issue: async (uid: string) => fakeCredentials(uid) }
+    const parts = {
+      ...common,
+      openInformer,
+      nodes,
+      events,
+      expander,
+      migrationCertificates,
+      config,
+      random: () => 0,
+    }
+    stack.use(await startControllers(parts))
     return stack
   }
   let running = await start()
@@ -107,6 +122,17 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       running = await start()
     },
   }
+}
+
+/** Certificates that say whose they are, and are none. */
+export function fakeCredentials(uid: string): MigrationCredentials {
+  const side = (name: string, peer: string) => ({
+    ca: 'ca',
+    cert: `mig-${uid}-${name}`,
+    key: 'key',
+    peerName: `mig-${uid}-${peer}`,
+  })
+  return { source: side('src', 'dst'), target: side('dst', 'src') }
 }
 
 /** A small VM. */

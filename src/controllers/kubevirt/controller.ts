@@ -24,6 +24,11 @@ const CONDITIONS: readonly Condition[] = [
   { type: 'Degraded', status: 'False', reason: 'AllComponentsReady', message: 'All components are ready.' },
 ]
 
+/** Where `virtctl guestfs` finds the tools image of the version that is observed. */
+const IMAGE_REGISTRY = 'quay.io/kubevirt'
+/** Nothing differs from what follows from registry and version. */
+const NO_DEPLOYMENT_CONFIG = '{}'
+
 /** The status by which clients see that KubeVirt's API is served, and which version of it. */
 export function buildKubeVirtStatus(
   before: KubeVirt['status'],
@@ -38,6 +43,8 @@ export function buildKubeVirtStatus(
     ...before,
     phase: 'Deployed',
     observedKubeVirtVersion: kubeVirtVersion,
+    observedKubeVirtRegistry: before?.observedKubeVirtRegistry ?? IMAGE_REGISTRY,
+    observedDeploymentConfig: before?.observedDeploymentConfig ?? NO_DEPLOYMENT_CONFIG,
     conditions: [...conditions],
   }
 }

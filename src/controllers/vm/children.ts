@@ -7,6 +7,7 @@ import { VMIS, VMS } from '../../kinds/table.ts'
 import type { Store } from '../../store/store.ts'
 import { saveRevision } from './revision.ts'
 import { buildVmi, ownerReferenceTo, VM_GENERATION_ANNOTATION } from './template.ts'
+import type { NewVmi } from './template.ts'
 
 /** Whether the VMI was made by this VM. */
 export function isOwnedBy(vmi: Vmi, vm: Vm): boolean {
@@ -31,7 +32,7 @@ export async function adoptVmi(store: Store, vm: Vm, vmi: Vmi): Promise<Vmi> {
  * Creates the VM's VMI. Throws 409 `Conflict` where the VM is not as it was read: a start must not be carried out
  * twice, nor before a delay that the cache has not heard of.
  */
-export async function createVmi(store: Store, vm: Vm, options: { paused: boolean }): Promise<void> {
+export async function createVmi(store: Store, vm: Vm, options: NewVmi): Promise<void> {
   const { namespace, name, resourceVersion } = vm.metadata
   const live = await store.get(VMS, namespace, name)
   if (live?.metadata.resourceVersion !== resourceVersion) {

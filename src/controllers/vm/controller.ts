@@ -2,7 +2,7 @@ import { hasReason } from '../../lib/errors.ts'
 import { openWorkQueue } from '../../lib/work-queue.ts'
 import type { WorkQueue } from '../../lib/work-queue.ts'
 import type { PersistentVolumeClaim } from '../../kinds/core.ts'
-import type { Vm, Vmi } from '../../kinds/kubevirt.ts'
+import type { KubeVirt, Vm, Vmi } from '../../kinds/kubevirt.ts'
 import { keyOf } from '../../kinds/meta.ts'
 import type { Informer } from '../../store/cache.ts'
 import { splitKey, WORKERS } from '../keys.ts'
@@ -15,6 +15,7 @@ export interface VmCaches {
   vms: Informer<Vm>
   vmis: Informer<Vmi>
   claims: Informer<PersistentVolumeClaim>
+  kubeVirts: Informer<KubeVirt>
 }
 
 /** What VMs are looked up by: the claims their guests use, as `namespace/name`. */

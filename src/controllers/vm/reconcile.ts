@@ -3,7 +3,7 @@ import { hasReason, StatusError } from '../../lib/errors.ts'
 import { isSameJson } from '../../lib/json.ts'
 import type { PersistentVolumeClaim } from '../../kinds/core.ts'
 import { isFinal, VM_FINALIZER } from '../../kinds/kubevirt.ts'
-import type { Vm, Vmi } from '../../kinds/kubevirt.ts'
+import type { KubeVirt, Vm, Vmi } from '../../kinds/kubevirt.ts'
 import { isTrue } from '../../kinds/meta.ts'
 import { VMIS, VMS } from '../../kinds/table.ts'
 import type { Informer } from '../../store/cache.ts'
@@ -15,21 +15,24 @@ import {
   hasUnboundClaim,
   wantsDataVolumesNow,
 } from './data-volumes.ts'
+import { keepReferences } from './references.ts'
 import { findStaleFields } from './revision.ts'
 import { trimRequests } from './requests.ts'
 import { countStartFailure } from './start-failure.ts'
 import { buildVmStatus } from './status.ts'
 import type { VmPass } from './status.ts'
 import { carryOut } from './steps.ts'
+import { convergeVolumes, liveModeOf } from './volumes.ts'
 import { decideStep, effectiveRunStrategy, isSetToStart } from './strategy.ts'
 import type { StrategyFacts, VmiState } from './strategy.ts'
 
 /** What a pass over a VM reads and may do. */
-export interface VmContext extends Pick<ControllerParts, 'store' | 'events' | 'clock'> {
+export interface VmContext extends Pick<ControllerParts, 'store' | 'events' | 'clock' | 'expander'> {
   random: () => number
   vms: Pick<Informer<Vm>, 'get'>
   vmis: Pick<Informer<Vmi>, 'get'>
   claims: Pick<Informer<PersistentVolumeClaim>, 'get'>
+  kubeVirts: Pick<Informer<KubeVirt>, 'list'>
   /** Asks for another pass over this VM. */
   again: (delayMs: number) => void
 }
@@ -110,6 +113,8 @@ function startPass({ clock, random, claims }: VmContext, vm: Vm, vmi: Vmi | unde
     dataVolumes: 'ready',
     waitsForBinding: facts !== undefined && isSetToStart(facts) && hasUnboundClaim(vm, claims),
     staleFields: [],
+    volumeRequests: vm.status?.volumeRequests ?? [],
+    memoryDump: vm.status?.memoryDumpRequest,
     now: formatTime(clock.now()),
   }
 }
@@ -147,8 +152,10 @@ async function tryToAct(context: VmContext, pass: VmPass): Promise<unknown> {
       step.do === 'create' || wantsDataVolumesNow(vm),
     )
     if (pass.dataVolumes === 'filling') context.again(DATA_VOLUME_POLL_MS)
-    const isBlocked = isTrue(vm.status?.conditions, 'ManualRecoveryRequired')
+    const isComplete = await keepReferences(context, pass)
+    const isBlocked = !isComplete || isTrue(vm.status?.conditions, 'ManualRecoveryRequired')
     if (!(step.do === 'create' && isBlocked)) await carryOut(context, pass, step)
+    await convergeVolumes(context, pass)
     pass.staleFields = await staleFields(context, pass)
     return undefined
   } catch (error) {
@@ -160,9 +167,11 @@ async function tryToAct(context: VmContext, pass: VmPass): Promise<unknown> {
   }
 }
 
-async function staleFields({ store }: VmContext, { vm, vmi, deletedNow }: VmPass): Promise<string[]> {
+async function staleFields(context: VmContext, { vm, vmi, deletedNow }: VmPass): Promise<string[]> {
   if (!vmi || deletedNow || vmi.metadata.deletionTimestamp !== undefined) return []
-  return isFinal(vmi.status?.phase) ? [] : findStaleFields(store, vm, vmi)
+  return isFinal(vmi.status?.phase)
+    ? []
+    : findStaleFields(context.store, vm, vmi, liveModeOf(context) !== 'none')
 }
 
 function failureOf(error: unknown, reason: string): { reason: string; message: string } {

@@ -1,9 +1,10 @@
 import { hasReason } from '../../lib/errors.ts'
 import { isRecord, isSameJson } from '../../lib/json.ts'
 import { apiVersionOf } from '../../kinds/kind.ts'
-import type { Vm, Vmi } from '../../kinds/kubevirt.ts'
+import type { Vm, Vmi, VmiSpec } from '../../kinds/kubevirt.ts'
 import { CONTROLLER_REVISIONS } from '../../kinds/table.ts'
 import type { Store } from '../../store/store.ts'
+import { withoutLiveVolumes } from './live-volumes.ts'
 import { generationOf, ownerReferenceTo, VM_GENERATION_ANNOTATION } from './template.ts'
 
 /** Label on the revisions of a VM: its UID. */
@@ -51,20 +52,38 @@ async function dropRevisions(
 }
 
 /**
- * Fields in which the VM's template differs from what its VMI was started with. No live change of a running
- * guest is made from a template yet, so each of them waits for a restart.
+ * Fields in which the VM's template differs from what its VMI was started with, and which wait for a restart. With
+ * `plugsVolumes`, volumes that can come and go while the guest runs are not among them.
  */
-export async function findStaleFields(store: Store, vm: Vm, vmi: Vmi): Promise<string[]> {
+export async function findStaleFields(
+  store: Store,
+  vm: Vm,
+  vmi: Vmi,
+  plugsVolumes = true,
+): Promise<string[]> {
   const startedWith = vmi.metadata.annotations?.[VM_GENERATION_ANNOTATION]
   if (startedWith === undefined || Number(startedWith) === generationOf(vm)) return []
   const name = vmi.status?.virtualMachineRevisionName ?? revisionName(vm.metadata.uid, Number(startedWith))
   const revision = await store.get(CONTROLLER_REVISIONS, vm.metadata.namespace, name)
-  const before = templateSpecIn(revision?.data)
-  return before ? differingFields(before, { ...vm.spec.template.spec }) : []
+  const spec = isRecord(revision?.data) ? revision.data['spec'] : undefined
+  const before = templateSpecIn(spec)
+  if (!isRecord(spec) || !before) return []
+  const [then, now] = comparable(before, vm.spec.template.spec, plugsVolumes)
+  return [...staleReferences(spec, vm.spec), ...differingFields({ ...then }, { ...now })]
 }
 
-function templateSpecIn(data: unknown): Record<string, unknown> | undefined {
-  const spec = isRecord(data) ? data['spec'] : undefined
+function comparable(before: Record<string, unknown>, now: VmiSpec, plugsVolumes: boolean): [object, object] {
+  // A revision holds the spec of a VM, as admission had let it pass.
+  return plugsVolumes ? withoutLiveVolumes(before as unknown as VmiSpec, now) : [before, now]
+}
+
+/** What the guest was made with besides its template. */
+function staleReferences(before: Record<string, unknown>, now: Vm['spec']): string[] {
+  const fields = ['instancetype', 'preference'] as const
+  return fields.filter((field) => !isSameJson(before[field], now[field])).map((field) => `spec.${field}`)
+}
+
+function templateSpecIn(spec: unknown): Record<string, unknown> | undefined {
   const template = isRecord(spec) ? spec['template'] : undefined
   const inner = isRecord(template) ? template['spec'] : undefined
   return isRecord(inner) ? inner : undefined

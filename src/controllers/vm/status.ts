@@ -11,6 +11,8 @@ import { isTrue } from '../../kinds/meta.ts'
 import { buildVmConditions } from './conditions.ts'
 import type { SyncFailure } from './conditions.ts'
 import type { DataVolumeState } from './data-volumes.ts'
+import type { VolumeRequest } from './live-volumes.ts'
+import type { DumpRequest } from './memory-dump.ts'
 import { printableStatusOf } from './printable-status.ts'
 import { generationOf, VM_GENERATION_ANNOTATION } from './template.ts'
 
@@ -31,14 +33,23 @@ export interface VmPass {
   dataVolumes: DataVolumeState
   waitsForBinding: boolean
   staleFields: readonly string[]
+  /** Requests about volumes that are left. */
+  volumeRequests: readonly VolumeRequest[]
+  memoryDump: DumpRequest | undefined
   now: string
 }
 
 /** The VM's status after a pass; fields of others are kept. Source: contract 7.2. */
 export function buildVmStatus(pass: VmPass): VmStatus {
-  const { vm, vmi, requests, startFailure } = pass
+  const { vm, vmi, requests, startFailure, volumeRequests, memoryDump } = pass
   const runStrategy = recordedStrategy(pass)
-  const { stateChangeRequests: _requests, startFailure: _failure, ...others } = vm.status ?? {}
+  const {
+    stateChangeRequests: _requests,
+    startFailure: _failure,
+    volumeRequests: _volumes,
+    memoryDumpRequest: _dump,
+    ...others
+  } = vm.status ?? {}
   return copyJson({
     ...others,
     created: vmi !== undefined || pass.createdNow,
@@ -63,6 +74,8 @@ export function buildVmStatus(pass: VmPass): VmStatus {
     ...(runStrategy && { runStrategy }),
     ...(requests.length > 0 && { stateChangeRequests: [...requests] }),
     ...(startFailure && { startFailure }),
+    ...(volumeRequests.length > 0 && { volumeRequests: [...volumeRequests] }),
+    ...(memoryDump && { memoryDumpRequest: memoryDump }),
     observedGeneration: observedGeneration(pass),
     desiredGeneration: generationOf(vm),
   })

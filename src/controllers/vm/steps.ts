@@ -1,3 +1,4 @@
+import { hasReferences, InstancetypeError } from '../../instancetype/references.ts'
 import { hasReason } from '../../lib/errors.ts'
 import type { Vm } from '../../kinds/kubevirt.ts'
 import { findCondition } from '../../kinds/meta.ts'
@@ -32,18 +33,20 @@ export async function carryOut(context: VmContext, pass: VmPass, step: Step): Pr
 }
 
 async function create(context: VmContext, pass: VmPass, backOff: boolean): Promise<void> {
-  const { store, events, clock, vmis } = context
+  const { store, events, clock, vmis, expander } = context
   const { vm } = pass
   const { namespace, name } = vm.metadata
-  if (vm.spec.instancetype || vm.spec.preference) return refuse(context, pass, EXPANSION)
   if (vmis.get(namespace, name)) return refuse(context, pass, foreign(name))
   // What the VM waits for shows in its printable status.
   if (pass.dataVolumes !== 'ready') return
   const waitMs = backOff ? startWaitMs(pass.startFailure, clock.now()) : 0
   if (waitMs > 0) return context.again(waitMs)
   try {
-    await createVmi(store, vm, { paused: asksForPausedStart(pass.requests) })
+    const template = hasReferences(vm) ? await expander.expandTemplate(vm) : vm.spec.template
+    await createVmi(store, vm, { paused: asksForPausedStart(pass.requests), template })
   } catch (error) {
+    // Told until somebody changes the VM.
+    if (error instanceof InstancetypeError) return refuse(context, pass, error.message)
     // The cache has not heard of it yet; the pass that follows its news goes on from there.
     if (hasReason(error, 'AlreadyExists')) return context.again(100)
     throw error
@@ -51,10 +54,6 @@ async function create(context: VmContext, pass: VmPass, backOff: boolean): Promi
   pass.createdNow = true
   events.record(vm, 'Normal', 'SuccessfulCreate', `Started the virtual machine: created its instance ${name}`)
 }
-
-const EXPANSION =
-  'spec.instancetype and spec.preference cannot be expanded yet: this comes with a later version. ' +
-  'Write CPU, memory and devices into spec.template instead'
 
 function foreign(name: string): string {
   return (
@@ -72,7 +71,8 @@ async function remove({ store, events }: VmContext, pass: VmPass): Promise<void>
   events.record(vm, 'Normal', 'SuccessfulDelete', `Stopped the virtual machine: deleted its instance ${name}`)
 }
 
-function refuse({ events }: VmContext, pass: VmPass, message: string): void {
+/** Notes why there is no VMI. */
+export function refuse({ events }: VmContext, pass: VmPass, message: string): void {
   pass.failure = { reason: 'FailedCreate', message }
   // Said once; the condition keeps saying it.
   if (findCondition(pass.vm.status?.conditions, 'Failure')?.message === message) return

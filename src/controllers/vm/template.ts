@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
+import { referenceAnnotations } from '../../instancetype/references.ts'
 import { apiVersionOf } from '../../kinds/kind.ts'
 import { VM_FINALIZER } from '../../kinds/kubevirt.ts'
-import type { Vm, Vmi } from '../../kinds/kubevirt.ts'
+import type { Vm, Vmi, VmiTemplate } from '../../kinds/kubevirt.ts'
 import type { Draft, OwnerReference } from '../../kinds/meta.ts'
 import { VMIS, VMS } from '../../kinds/table.ts'
 import { revisionName } from './revision.ts'
@@ -12,12 +13,19 @@ export const VM_GENERATION_ANNOTATION = 'kubevirt.io/vm-generation'
 /** Namespace of the UUIDs that firmware gets from names. Fixed for ever: guests are licensed by it. */
 const FIRMWARE_NAMESPACE = '0f2f6bd4-8b41-4f4e-9a5b-6a4c5b1f7a10'
 
+/** How a VMI is to be made. */
+export interface NewVmi {
+  paused: boolean
+  /** The VM's template with its instance type and preference written out, where it has any. */
+  template?: VmiTemplate
+}
+
 /**
  * The VMI that a VM's template describes. Default disks and networks, and the finalizer of the VMI itself, are
  * left to admission. Source: contract 7.3, CT-7 and CT-3.
  */
-export function buildVmi(vm: Vm, { paused }: { paused: boolean }): Draft<Vmi> {
-  const { metadata, spec } = structuredClone(vm.spec.template)
+export function buildVmi(vm: Vm, { paused, template = vm.spec.template }: NewVmi): Draft<Vmi> {
+  const { metadata, spec } = structuredClone(template)
   const { domain } = spec
   const uuid = domain.firmware?.uuid || uuidFromName(FIRMWARE_NAMESPACE, vm.metadata.name)
   return {
@@ -27,12 +35,17 @@ export function buildVmi(vm: Vm, { paused }: { paused: boolean }): Draft<Vmi> {
       namespace: vm.metadata.namespace,
       name: vm.metadata.name,
       labels: { ...metadata?.labels },
-      annotations: { ...metadata?.annotations, [VM_GENERATION_ANNOTATION]: String(generationOf(vm)) },
+      annotations: {
+        ...metadata?.annotations,
+        ...referenceAnnotations(vm),
+        [VM_GENERATION_ANNOTATION]: String(generationOf(vm)),
+      },
       ownerReferences: [ownerReferenceTo(vm)],
       finalizers: [VM_FINALIZER],
     },
     spec: {
       ...spec,
+      ...(spec.volumes && { volumes: spec.volumes.filter(({ memoryDump }) => !memoryDump) }),
       ...(paused && { startStrategy: 'Paused' }),
       domain: { ...domain, firmware: { ...domain.firmware, uuid } },
     },

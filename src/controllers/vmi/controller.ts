@@ -14,11 +14,11 @@ import { openAwaited } from './awaited.ts'
 import { GuestMemory } from './memory.ts'
 import { placeByMemory } from './placement.ts'
 import type { Placement } from './placement.ts'
-import { placementOf } from './placed.ts'
+import { holdingsOf } from './placed.ts'
 import { reconcileVmi } from './reconcile.ts'
 import { NODE_GRACE_MS } from './write.ts'
 
-/** The caches this controller reads. `vmis` has the index `node`, see `vmiIndexes`. */
+/** The caches this controller reads. `vmis` has the indexes `node` and `claim`, see `vmiIndexes`. */
 export interface VmiCaches {
   vmis: Informer<Vmi>
   nodeObjects: Informer<Node>
@@ -30,16 +30,22 @@ export interface VmiCaches {
 export interface VmiController extends AsyncDisposable {
   queue: WorkQueue
   watch: NodeWatch
+  memory: GuestMemory
 }
 
-/**
- * Gives VMIs to nodes, takes in what the nodes say of them, and takes them away again. `onNode` is told when a
- * node's connection has come or gone.
- */
+/** Who else is told what the nodes say. */
+export interface NodeNews {
+  /** A node's connection has come or gone. */
+  onNode(nodeName: string): void
+  /** Something was heard of the guest of the VMI with that key. */
+  onGuest(key: string): void
+}
+
+/** Gives VMIs to nodes, takes in what the nodes say of them, and takes them away again. */
 export function startVmiController(
   parts: ControllerParts,
   caches: VmiCaches,
-  onNode: (nodeName: string) => void,
+  news: NodeNews,
   placement: Placement = placeByMemory,
 ): VmiController {
   const { log, clock, nodes, random = Math.random } = parts
@@ -67,14 +73,17 @@ export function startVmiController(
     clock,
     log,
     random,
-    holders: () => caches.vmis.list().flatMap((vmi) => placementOf(vmi) ?? []),
-    onGuest: (key) => queue.add(key),
+    holders: () => caches.vmis.list().flatMap((vmi) => nodesOf(vmi)),
+    onGuest(key) {
+      queue.add(key)
+      news.onGuest(key)
+    },
     onNode(nodeName) {
       addAll(caches.vmis.by('node', nodeName))
       // Should it stay away, its guests have to be told so.
       if (!watch.view(nodeName)?.connection.connected) addAll(caches.vmis.by('node', nodeName), NODE_GRACE_MS)
       retryUnplaced()
-      onNode(nodeName)
+      news.onNode(nodeName)
     },
   })
   const subscriptions = [
@@ -83,9 +92,13 @@ export function startVmiController(
       if (changed) queue.add(keyOf(changed.metadata))
       if (before && !after) memory.forget(before.metadata.uid)
       // Room has become free.
-      if (before && placementOf(before) && !(after && placementOf(after))) retryUnplaced()
+      if (before && nodesOf(before).some((name) => !after || !nodesOf(after).includes(name))) retryUnplaced()
     }),
-    caches.claims.onChange(retryUnplaced),
+    caches.claims.onChange((before, after) => {
+      retryUnplaced()
+      const changed = after ?? before
+      if (changed) addAll(caches.vmis.by('claim', keyOf(changed.metadata)))
+    }),
     caches.nodeObjects.onChange((before, after) => {
       if (!after && before) addAll(caches.vmis.by('node', before.metadata.name))
       if (!before || !after || !isSamePlace(before, after)) retryUnplaced()
@@ -95,6 +108,7 @@ export function startVmiController(
   return {
     queue,
     watch,
+    memory,
     async [Symbol.asyncDispose]() {
       unsubscribe()
       for (const subscription of subscriptions) subscription[Symbol.dispose]()
@@ -104,8 +118,12 @@ export function startVmiController(
   }
 }
 
+function nodesOf(vmi: Vmi): string[] {
+  return holdingsOf(vmi).map(({ nodeName }) => nodeName)
+}
+
 /** Whether a node means the same to placement as before: most of its changes are signs of life. */
-function isSamePlace(before: Node, after: Node): boolean {
+export function isSamePlace(before: Node, after: Node): boolean {
   return isSameJson(
     [before.metadata.labels, before.spec, before.status?.allocatable],
     [after.metadata.labels, after.spec, after.status?.allocatable],

@@ -10,16 +10,18 @@ export interface Told {
 
 /** What this process remembers of a guest. All of it may be lost: it saves work, and decides nothing. */
 interface Remembered {
-  synced?: Told
-  removed?: Told
+  told: Map<string, Told>
   /** Ids of the node's events that have been recorded. */
   events?: Set<string>
 }
 
+/** What may have been told: what the guest is to be; on which node it is to be removed, or let go of. */
+type Telling = 'synced' | `${'removed' | 'settled'} ${string}`
+
 /** Remembers, by the UID of each VMI, what has been done already. */
 export class GuestMemory {
   readonly #guests = new Map<string, Remembered>()
-  /** Nodes just chosen, which the cache may not show yet: UID → node and bytes asked of it. */
+  /** Nodes just chosen, which the cache may not show yet: UID of VMI or migration → node and bytes asked of it. */
   readonly #chosen = new Map<string, { nodeName: string; bytes: bigint }>()
   readonly #startedMs: number
 
@@ -28,14 +30,14 @@ export class GuestMemory {
     this.#startedMs = startedMs
   }
 
-  wasTold(uid: string, action: 'synced' | 'removed', told: Told, nowMs: number): boolean {
-    const before = this.#guests.get(uid)?.[action]
+  wasTold(uid: string, action: Telling, told: Told, nowMs: number): boolean {
+    const before = this.#guests.get(uid)?.told.get(action)
     if (before?.what !== told.what || before.session !== told.session) return false
     return before.untilMs === undefined || nowMs < before.untilMs
   }
 
-  tell(uid: string, action: 'synced' | 'removed', told: Told): void {
-    this.#of(uid)[action] = told
+  tell(uid: string, action: Telling, told: Told): void {
+    this.#of(uid).told.set(action, told)
   }
 
   /** Those of a guest's events that have not been recorded yet; they count as recorded from now on. */
@@ -71,7 +73,7 @@ export class GuestMemory {
   #of(uid: string): Remembered {
     const present = this.#guests.get(uid)
     if (present) return present
-    const guest: Remembered = {}
+    const guest: Remembered = { told: new Map() }
     this.#guests.set(uid, guest)
     return guest
   }

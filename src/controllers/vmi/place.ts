@@ -88,12 +88,20 @@ function choose(context: VmiContext, vmi: Vmi): Hindrance | { nodeName: string }
   return { type: 'PodScheduled', reason: 'Unschedulable', message: choice.refusal }
 }
 
-function candidates({ nodes, nodeObjects, vmis, memory }: VmiContext): Candidate[] {
+/** The nodes that are ready for guests, with what is asked of each: by those it has and by those on their way to it. */
+export function candidates({
+  nodes,
+  nodeObjects,
+  vmis,
+  memory,
+}: Pick<VmiContext, 'nodes' | 'nodeObjects' | 'vmis' | 'memory'>): Candidate[] {
   return nodes.ready().flatMap((nodeName) => {
     const node = nodeObjects.get('', nodeName)
     if (!node) return []
     const guests = vmis.by('node', nodeName)
-    const known = new Set(guests.map(({ metadata }) => metadata.uid))
+    const known = new Set(
+      guests.flatMap(({ metadata, status }) => [metadata.uid, status?.migrationState?.migrationUid ?? '']),
+    )
     const sum = guests.reduce((bytes, guest) => bytes + requestedMemory(guest), 0n)
     return { node, requestedBytes: sum + memory.chosenBytes(nodeName, known) }
   })

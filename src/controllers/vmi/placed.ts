@@ -1,23 +1,76 @@
 import { isFinal } from '../../kinds/kubevirt.ts'
 import type { Vmi } from '../../kinds/kubevirt.ts'
 import type { GuestRef } from '../../rpc/actions.ts'
+import { claimKeysOf } from './claims.ts'
 
 /**
- * The node that was chosen for the VMI and may hold its guest; `undefined` before the choice, and once the node
- * has nothing of it any more.
- *
- * The choice is written into `status.activePods`, with the VMI's own UID in place of a pod's, before the node is
- * asked for anything: status is closed to users, and an update that lost a race cannot overwrite the choice. So
- * no second node is ever asked.
+ * A node that may hold something of a guest. The epoch counts, from 1, how often the guest may have changed hands:
+ * the node with the lowest one has the guest; a second node is there while the guest is being moved to it.
  */
-export function placementOf({ metadata, status }: Vmi): string | undefined {
-  const chosen = status?.activePods?.[metadata.uid]
-  return chosen ?? (isFinal(status?.phase) ? undefined : status?.nodeName)
+export interface Holding {
+  nodeName: string
+  epoch: number
+}
+
+/**
+ * The nodes that may hold something of the VMI's guest, the one that has it first; none before a node is chosen, and
+ * once no node has anything of it any more.
+ *
+ * They stand in `status.activePods`, under the VMI's own UID in place of a pod's, with the epoch behind it from 2 on,
+ * before a node is asked for anything: status is closed to users, every Kubernetes API keeps this map whole, and an
+ * update that lost a race cannot overwrite the choice. So node, epoch and ownership change hands in one write.
+ */
+export function holdingsOf({ metadata, status }: Vmi): Holding[] {
+  const chosen = Object.entries(status?.activePods ?? {}).flatMap(([key, nodeName]) => {
+    const epoch = readEpoch(metadata.uid, key)
+    return epoch === undefined ? [] : [{ nodeName, epoch }]
+  })
+  if (chosen.length > 0) return chosen.toSorted((left, right) => left.epoch - right.epoch)
+  return status?.nodeName === undefined || isFinal(status.phase)
+    ? []
+    : [{ nodeName: status.nodeName, epoch: 1 }]
+}
+
+function readEpoch(uid: string, key: string): number | undefined {
+  if (key === uid) return 1
+  const count = key.startsWith(`${uid}.`) ? Number(key.slice(uid.length + 1)) : Number.NaN
+  return Number.isSafeInteger(count) && count > 1 ? count : undefined
+}
+
+/** What stands for a guest in one pair of hands, in place of a launcher pod. */
+export function instanceOf(uid: string, epoch: number): string {
+  return epoch === 1 ? uid : `${uid}.${epoch}`
+}
+
+/** The node that has the VMI's guest, or is to start it. */
+export function placementOf(vmi: Vmi): string | undefined {
+  return holdingsOf(vmi)[0]?.nodeName
+}
+
+/** The node that the guest is being moved to. */
+export function incomingOf(vmi: Vmi): Holding | undefined {
+  return holdingsOf(vmi)[1]
+}
+
+/** How often the guest may have changed hands, counted from 1. */
+export function epochOf(vmi: Vmi): number {
+  return holdingsOf(vmi)[0]?.epoch ?? 1
+}
+
+/** Whether that node may hold something of the guest with that UID. */
+export function isHeldAt(vmi: Vmi | undefined, uid: string, nodeName: string): boolean {
+  return vmi?.metadata.uid === uid && holdingsOf(vmi).some((holding) => holding.nodeName === nodeName)
+}
+
+/** The VMI with those nodes, and no others, that may hold something of it. */
+export function withHoldings(vmi: Vmi, holdings: readonly Holding[]): Vmi {
+  const entries = holdings.map(({ nodeName, epoch }) => [instanceOf(vmi.metadata.uid, epoch), nodeName])
+  return { ...vmi, status: { ...vmi.status, activePods: Object.fromEntries(entries) } }
 }
 
 /** The VMI with the node chosen. */
 export function withPlacement(vmi: Vmi, nodeName: string): Vmi {
-  return { ...vmi, status: { ...vmi.status, activePods: { [vmi.metadata.uid]: nodeName } } }
+  return withHoldings(vmi, [{ nodeName, epoch: 1 }])
 }
 
 /** The VMI of which no node holds anything any more. */
@@ -26,21 +79,14 @@ export function withoutPlacement(vmi: Vmi): Vmi {
   return { ...vmi, status }
 }
 
-/** What VMIs are looked up by: the node that holds them; '' for those that still need one. */
+/** What VMIs are looked up by: the nodes that hold them; '' for those that still need one. */
 export const vmiIndexes = {
   node: (vmi: Vmi): string[] => {
-    const nodeName = placementOf(vmi)
-    if (nodeName !== undefined) return [nodeName]
+    const holdings = holdingsOf(vmi)
+    if (holdings.length > 0) return holdings.map(({ nodeName }) => nodeName)
     return isFinal(vmi.status?.phase) ? [] : ['']
   },
-}
-
-/**
- * How often the guest has changed hands, counted from 1. Nothing moves a guest yet, so it is derived rather than
- * stored; live migration will have to count it in `status.migrationState`.
- */
-export function epochOf(_vmi: Vmi): number {
-  return 1
+  claim: claimKeysOf,
 }
 
 /** The VMI as nodes know it. */

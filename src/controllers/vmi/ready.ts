@@ -10,10 +10,12 @@ export interface ReadyFacts {
   nodeAway: boolean
   /** What the node is busy with, for people. */
   progress: string | undefined
+  /** Why the guest does not do its work although it runs, for people. */
+  unready?: string | undefined
 }
 
 /** Whether the guest does its work, and why not. Source: contract 7.5, `Ready`. */
-export function readyConditionOf(vmi: Vmi, { nodeAway, progress }: ReadyFacts): Condition {
+export function readyConditionOf(vmi: Vmi, { nodeAway, progress, unready }: ReadyFacts): Condition {
   const { metadata, status } = vmi
   if (placementOf(vmi) === undefined) return no('PodNotExists', 'no node has the guest')
   if (metadata.deletionTimestamp !== undefined || isFinal(status?.phase)) {
@@ -23,6 +25,7 @@ export function readyConditionOf(vmi: Vmi, { nodeAway, progress }: ReadyFacts): 
     return no('NodeNotReady', 'the node of the guest does not answer; the guest may still run there')
   if (status?.phase !== 'Running') return no('GuestNotRunning', progress || 'the guest does not run yet')
   if (isTrue(status.conditions, 'Paused')) return no('ReadinessGatesNotReady', 'the guest is paused')
+  if (unready) return no('ContainersNotReady', unready)
   return { type: 'Ready', status: 'True' }
 }
 

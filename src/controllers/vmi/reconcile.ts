@@ -4,7 +4,7 @@ import { keyOf } from '../../kinds/meta.ts'
 import type { VmiContext } from './context.ts'
 import { place } from './place.ts'
 import { placementOf } from './placed.ts'
-import { mergeReport } from './report.ts'
+import { isHandingOver, mergeReport } from './report.ts'
 import { run } from './run.ts'
 import { removeStrays } from './strays.ts'
 import { windDown } from './wind-down.ts'
@@ -33,9 +33,10 @@ async function takeIn(context: VmiContext, vmi: Vmi): Promise<Vmi> {
   const now = nowOf(context)
   const view = context.watch.view(nodeName)
   const report = view?.guest(vmi.metadata.uid)?.report
-  const merged = report ? mergeReport(vmi, nodeName, report, now) : vmi
+  const isOwners = report && !isHandingOver(vmi, report)
+  const merged = isOwners ? mergeReport(vmi, nodeName, report, now) : vmi
   const nodeAway = isAway(context, nodeName)
-  const next = withReadiness(merged, { nodeAway, progress: report?.message }, now)
+  const next = withReadiness(merged, { nodeAway, progress: report?.message, unready: report?.unready }, now)
   const stored = await writeVmi(context, vmi, next)
   for (const event of context.memory.newEvents(vmi.metadata.uid, report?.events ?? [])) {
     context.events.record(stored, event.type, event.reason, event.message)

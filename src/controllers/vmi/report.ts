@@ -3,7 +3,7 @@ import type { Vmi } from '../../kinds/kubevirt.ts'
 import type { GuestReport } from '../../rpc/actions.ts'
 import { replaceOwned } from '../conditions.ts'
 import { advance } from './phases.ts'
-import { epochOf } from './placed.ts'
+import { epochOf, incomingOf } from './placed.ts'
 
 /** Conditions that a node speaks of. Source: contract worker-qemu 6.1. */
 const NODE_CONDITIONS = [
@@ -30,7 +30,18 @@ const NODE_FIELDS = [
   'fsFreezeStatus',
   'kernelBootStatus',
   'migrationMethod',
+  'changedBlockTracking',
+  'VSOCKCID',
 ] as const satisfies readonly (keyof GuestReport['status'])[]
+
+/**
+ * Whether the report is of a guest that has just left the node, while the one it went to has not confirmed that yet:
+ * what is left at the source says nothing of the guest.
+ */
+export function isHandingOver(vmi: Vmi, { migration }: GuestReport): boolean {
+  if (!incomingOf(vmi) || migration?.phase !== 'handedOver') return false
+  return migration.migrationUid === vmi.status?.migrationState?.migrationUid
+}
 
 /**
  * The VMI with what its node reports: phase, the node's conditions as a set, the node's fields. A VMI that has

@@ -3,20 +3,26 @@ import { hasReason, StatusError } from '../../lib/errors.ts'
 import { NODE_NAME_LABEL } from '../../kinds/kubevirt.ts'
 import type { Vmi } from '../../kinds/kubevirt.ts'
 import { keyOf } from '../../kinds/meta.ts'
+import { TARGET_NODE_LABEL } from '../../kinds/migration.ts'
 import type { Actions, GuestReport, SyncRequest } from '../../rpc/actions.ts'
 import type { NodeView } from '../node-view.ts'
+import { guestClaims } from './claims.ts'
 import { guestConfig } from './config.ts'
 import type { VmiContext } from './context.ts'
 import { isNodeGone } from './gone.ts'
 import { advance } from './phases.ts'
-import { epochOf, guestRefOf, placementOf } from './placed.ts'
+import { epochOf, guestRefOf, incomingOf, placementOf } from './placed.ts'
 import { resolveReferences } from './references.ts'
+import { isSettled } from './settle.ts'
 import { nowOf, setCondition, writeVmi } from './write.ts'
 
-/** Sees to it that the node of a placed VMI has what the VMI says, and that it still has the guest. */
+/**
+ * Sees to it that the node of a placed VMI has what the VMI says, and that it still has the guest. While the guest is
+ * being moved, the migration controller does; the guest is not changed then.
+ */
 export async function run(context: VmiContext, vmi: Vmi): Promise<void> {
   const nodeName = placementOf(vmi)
-  if (nodeName === undefined) return
+  if (nodeName === undefined || incomingOf(vmi)) return
   const view = context.watch.view(nodeName)
   const actions = context.nodes.find(nodeName)
   if (!view) return context.watch.refresh()
@@ -27,7 +33,7 @@ export async function run(context: VmiContext, vmi: Vmi): Promise<void> {
   if (wasAccepted(vmi) && (view.guest(vmi.metadata.uid)?.gone ?? true)) {
     return confirmLoss(context, vmi, nodeName, view, actions)
   }
-  await sync(context, vmi, view, actions)
+  if (await isSettled(context, vmi, view, actions)) await sync(context, vmi, view, actions)
 }
 
 /** Whether the node has taken the guest over: from then on it must know it. */
@@ -81,7 +87,14 @@ async function buildRequest(context: VmiContext, vmi: Vmi): Promise<SyncRequest 
   const isNew = !wasAccepted(vmi)
   context.awaited.set(keyOf(vmi.metadata), namespace, isNew ? missing : [])
   if (missing.length === 0) {
-    return { epoch: epochOf(vmi), vmi, secrets, configMaps, config: guestConfig(context) }
+    return {
+      epoch: epochOf(vmi),
+      vmi,
+      secrets,
+      configMaps,
+      ...guestClaims(context.claims, vmi),
+      config: guestConfig(context),
+    }
   }
   if (!isNew) return undefined
   const names = missing.map(({ kind, name }) => `${kind} ${name}`).join(', ')
@@ -91,9 +104,10 @@ async function buildRequest(context: VmiContext, vmi: Vmi): Promise<SyncRequest 
   return undefined
 }
 
-/** What of a request matters to a guest: status, versions and the label we set ourselves do not. */
+/** What of a request matters to a guest: status, versions and the labels we set ourselves do not. */
 function fingerprint({ vmi, ...others }: SyncRequest): string {
-  const { annotations, labels: { [NODE_NAME_LABEL]: _node, ...labels } = {} } = vmi.metadata
+  const { annotations, labels: all = {} } = vmi.metadata
+  const { [NODE_NAME_LABEL]: _node, [TARGET_NODE_LABEL]: _target, ...labels } = all
   return createHash('sha256')
     .update(JSON.stringify([others, vmi.spec, labels, annotations]))
     .digest('base64')

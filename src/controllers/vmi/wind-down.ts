@@ -6,7 +6,7 @@ import type { NodeView } from '../node-view.ts'
 import type { VmiContext } from './context.ts'
 import { isNodeGone } from './gone.ts'
 import { advance } from './phases.ts'
-import { guestRefOf, placementOf, withoutPlacement } from './placed.ts'
+import { guestRefOf, holdingsOf, withoutPlacement } from './placed.ts'
 import { nowOf, withReadiness, writeVmi } from './write.ts'
 
 /** Milliseconds beyond the grace period after which a node that has not answered is asked again. */
@@ -15,28 +15,39 @@ const PATIENCE_MS = 30_000
 const AWAY_MS = 10_000
 
 /**
- * Ends a VMI that is being deleted or has ended: its node stops the guest and forgets it, then the VMI loses its
- * finalizer. What was never given to a node ends at once. Source: contract 7.4.
+ * Ends a VMI that is being deleted or has ended: its node stops the guest and forgets it, and so does the node that the
+ * guest was being moved to; then the VMI loses its finalizer. What was never given to a node ends at once.
+ * Source: contract 7.4.
  */
 export async function windDown(context: VmiContext, vmi: Vmi): Promise<void> {
-  const nodeName = placementOf(vmi)
-  if (nodeName === undefined) return finish(context, vmi, 'NeverScheduled')
+  const ends = await Promise.all(holdingsOf(vmi).map(({ nodeName }) => endAt(context, vmi, nodeName)))
+  if (ends.includes(undefined)) return
+  await finish(context, vmi, ends[0] ?? 'NeverScheduled')
+}
+
+/** Why a node has nothing of the guest any more; `undefined` while it may have. */
+async function endAt(context: VmiContext, vmi: Vmi, nodeName: string): Promise<string | undefined> {
   const view = context.watch.view(nodeName)
   const actions = context.nodes.find(nodeName)
-  if (!view) return context.watch.refresh()
-  if (!actions || !view.connection.connected) {
-    if (isNodeGone(context, nodeName)) return finish(context, vmi, 'NodeGone')
-    return context.again(AWAY_MS)
+  if (!view) {
+    context.watch.refresh()
+    return undefined
   }
-  const guest = view.guest(vmi.metadata.uid)
-  if (guest?.gone) return finish(context, vmi, 'GuestStopped')
-  if (await isForgotten(context, vmi, view, actions)) await finish(context, vmi, 'GuestStopped')
+  if (!actions || !view.connection.connected) {
+    if (isNodeGone(context, nodeName)) return 'NodeGone'
+    context.again(AWAY_MS)
+    return undefined
+  }
+  const isGone =
+    view.guest(vmi.metadata.uid)?.gone || (await isForgotten(context, vmi, nodeName, view, actions))
+  return isGone ? 'GuestStopped' : undefined
 }
 
 /** Asks the node to remove the guest, unless it knows; true where the node does not have it. */
 async function isForgotten(
   context: VmiContext,
   vmi: Vmi,
+  nodeName: string,
   view: NodeView,
   actions: Actions,
 ): Promise<boolean> {
@@ -44,7 +55,7 @@ async function isForgotten(
   const { uid } = vmi.metadata
   const graceSeconds = graceOf(vmi)
   const told = { what: String(graceSeconds), session: view.connection.session }
-  if (memory.wasTold(uid, 'removed', told, clock.now())) return false
+  if (memory.wasTold(uid, `removed ${nodeName}`, told, clock.now())) return false
   try {
     await actions.remove(guestRefOf(vmi), { graceSeconds }, signal)
   } catch (error) {
@@ -53,7 +64,7 @@ async function isForgotten(
   }
   // The node is silent for as long as the guest takes; should it have lost the request, it is asked again.
   const patienceMs = graceSeconds * 1000 + PATIENCE_MS
-  memory.tell(uid, 'removed', { ...told, untilMs: clock.now() + patienceMs })
+  memory.tell(uid, `removed ${nodeName}`, { ...told, untilMs: clock.now() + patienceMs })
   context.again(patienceMs)
   return false
 }

@@ -181,22 +181,6 @@ test('WaitAsReceiver is refused with a condition and an Event', async () => {
   await turnUntil(async () => (await world.reasons('web')).includes('FailedCreate'))
 })
 
-test('an instance type is refused with a condition that says so, and accepted once removed', async () => {
-  const world = await startWorld()
-  await world.store.create(VMS, buildVm('web', 'Always', { instancetype: { name: 'u1.small' } }))
-  const vm = await world.vmUntil(
-    'web',
-    ({ status }) => findCondition(status?.conditions, 'Failure') !== undefined,
-  )
-  expect(findCondition(vm.status?.conditions, 'Failure')?.message).toMatch(
-    /spec\.instancetype.*later version/,
-  )
-  expect(await world.vmi('web')).toBeUndefined()
-  await world.store.patch(VMS, 'default', 'web', { type: 'merge', body: { spec: { instancetype: null } } })
-  await world.boot('web')
-  await world.vmUntil('web', ({ status }) => findCondition(status?.conditions, 'Failure') === undefined)
-})
-
 test('a VM that sets both `running` and `runStrategy` is told so', async () => {
   const world = await startWorld()
   await world.store.create(VMS, buildVm('web', 'Always', { running: true }))

@@ -1,0 +1,87 @@
+/** Keeps what a VM refers to as it was when the VM first did. Source: contract 7.2, `instancetypeRef`. */
+import { findObject } from '../../instancetype/find.ts'
+import { inferMatcher } from '../../instancetype/infer.ts'
+import {
+  INSTANCETYPE,
+  InstancetypeError,
+  kindOfMatcher,
+  PREFERENCE,
+  type Referable,
+} from '../../instancetype/references.ts'
+import { buildReferenceRevision } from '../../instancetype/revision.ts'
+import type { Matcher, StatusRef } from '../../kinds/instancetype.ts'
+import type { Vm, VmStatus } from '../../kinds/kubevirt.ts'
+import { CONTROLLER_REVISIONS, VMS } from '../../kinds/table.ts'
+import { hasReason } from '../../lib/errors.ts'
+import type { Store } from '../../store/store.ts'
+import type { VmContext } from './reconcile.ts'
+import type { VmPass } from './status.ts'
+import { refuse } from './steps.ts'
+import { ownerReferenceTo } from './template.ts'
+
+/** Milliseconds between looks for an instance type that is not there yet: they are not watched. */
+const POLL_MS = 5_000
+
+/**
+ * Notes in the VM's status which revisions of its instance type and preference it uses, before anything is made of
+ * them. Returns whether all are there; what is missing is told in the pass, and looked for again.
+ */
+export async function keepReferences(context: VmContext, pass: VmPass): Promise<boolean> {
+  const { store } = context
+  try {
+    const status: VmStatus = { ...pass.vm.status }
+    const changed = [INSTANCETYPE, PREFERENCE].map((what) => noteReference(store, pass.vm, what, status))
+    if ((await Promise.all(changed)).includes(true)) {
+      pass.vm = await store.update(VMS, { ...pass.vm, status }, { subresource: 'status' })
+    }
+    return true
+  } catch (error) {
+    if (!(error instanceof InstancetypeError)) throw error
+    refuse(context, pass, error.message)
+    context.again(POLL_MS)
+    return false
+  }
+}
+
+/** Whether `status` had to be changed. */
+async function noteReference(store: Store, vm: Vm, what: Referable, status: VmStatus): Promise<boolean> {
+  const matcher = vm.spec[what.field]
+  const noted = status[what.ref]
+  if (matcher && isNoted(what, matcher, noted)) return false
+  const named = matcher && (await inferMatcher(store, vm, what))
+  if (named) status[what.ref] = await buildReference(store, vm, what, { ...matcher, ...named })
+  else delete status[what.ref]
+  return named !== undefined || noted !== undefined
+}
+
+function isNoted(what: Referable, matcher: Matcher, noted: StatusRef | undefined): boolean {
+  const revision = noted?.controllerRevisionRef?.name
+  if (!noted || !revision) return false
+  if (matcher.inferFromVolume) return noted.inferFromVolume === matcher.inferFromVolume
+  if (matcher.revisionName && matcher.revisionName !== revision) return false
+  return noted.name === matcher.name && noted.kind === kindOfMatcher(what, matcher)?.kind
+}
+
+async function buildReference(store: Store, vm: Vm, what: Referable, matcher: Matcher): Promise<StatusRef> {
+  const { name, revisionName, inferFromVolume, inferFromVolumeFailurePolicy } = matcher
+  const kind = kindOfMatcher(what, matcher)?.kind
+  return {
+    ...(name && { name }),
+    ...(kind && { kind }),
+    controllerRevisionRef: { name: revisionName || (await keepRevision(store, vm, what, matcher)) },
+    ...(inferFromVolume && { inferFromVolume }),
+    ...(inferFromVolumeFailurePolicy && { inferFromVolumeFailurePolicy }),
+  }
+}
+
+/** Its name says which generation of which object it holds, so one that is there already is the same. */
+async function keepRevision(store: Store, vm: Vm, what: Referable, matcher: Matcher): Promise<string> {
+  const object = await findObject(store, vm.metadata.namespace, what, matcher)
+  const revision = buildReferenceRevision(vm, object, ownerReferenceTo(vm))
+  try {
+    await store.create(CONTROLLER_REVISIONS, revision)
+  } catch (error) {
+    if (!hasReason(error, 'AlreadyExists')) throw error
+  }
+  return revision.metadata.name ?? ''
+}
