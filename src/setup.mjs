@@ -14,17 +14,25 @@ const TASKS = {
   test: [join(modules, 'vitest', 'vitest.mjs'), 'run'],
 }
 
+/** For guests of any architecture: what keeps them from the host's loopback, and what speaks vsock with them. */
+const NETWORK_PACKAGES = [
+  ['/usr/sbin/nft', 'nftables'],
+  ['socat', 'socat'],
+]
+
 /** Debian packages by the program that shows they are there. */
 const PACKAGES = {
   x64: [
     ['qemu-system-x86_64', 'qemu-system-x86'],
     ['qemu-img', 'qemu-utils'],
     ['/usr/share/qemu/firmware/60-edk2-x86_64.json', 'ovmf'],
+    ...NETWORK_PACKAGES,
   ],
   arm64: [
     ['qemu-system-aarch64', 'qemu-system-arm'],
     ['qemu-img', 'qemu-utils'],
     ['/usr/share/qemu/firmware/60-edk2-aarch64.json', 'qemu-efi-aarch64'],
+    ...NETWORK_PACKAGES,
   ],
 }
 
