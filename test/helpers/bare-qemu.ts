@@ -77,9 +77,14 @@ export class BareQemu implements AsyncDisposable {
     this.#child.stdin?.write(text)
   }
 
+  /** Path of its monitor's socket, for one client at a time. */
+  get monitor(): string {
+    return join(this.#folder, 'qmp')
+  }
+
   /** Sends one QMP command and hangs up. */
   async command(execute: string): Promise<void> {
-    const socket = createConnection(join(this.#folder, 'qmp'))
+    const socket = createConnection(this.monitor)
     socket.end(`{"execute":"qmp_capabilities"}\n{"execute":${JSON.stringify(execute)}}\n`)
     socket.resume()
     await once(socket, 'close')
