@@ -9,8 +9,9 @@ import {
   registerGroupEndpoints,
   type GroupParts,
 } from './group-routes.ts'
-import { GROUP, VERSIONS } from './group.ts'
+import { GROUP, GROUP_ENDPOINTS, VERSIONS } from './group.ts'
 import { buildSubresourceOpenApi } from './openapi.ts'
+import { PROFILER_PATHS } from './profiler-routes.ts'
 
 const open = { config: { access: 'open' as const } }
 
@@ -31,10 +32,11 @@ export function registerAggregatedRoot(
   }
   app.get('/healthz', open, async (_request, reply) => {
     const { code, body } = await checkHealth(parts, parts.log)
-    return reply.code(code).send(body)
+    return reply.header('cache-control', 'no-store').code(code).send(body)
   })
   registerApis(app, subresources)
-  const paths = buildDocument({ paths: rootPaths(Object.keys(openApi)) })
+  const more = [...Object.keys(openApi), ...(parts.profiling ? PROFILER_PATHS : [])]
+  const paths = buildDocument({ paths: rootPaths(more) })
   app.get('/', open, async (request, reply) => sendDocument(request, reply, paths))
 }
 
@@ -95,7 +97,10 @@ function askedDiscovery(request: FastifyRequest): string | undefined {
   return asked?.parameters.get('v')
 }
 
-function rootPaths(openApi: string[]): string[] {
+/** Each path that is no object's, once (contract: DI-8). */
+function rootPaths(more: string[]): string[] {
   const versions = VERSIONS.map((version) => `/apis/${GROUP}/${version}`)
-  return ['/apis', `/apis/${GROUP}`, ...versions, '/healthz', ...openApi].sort()
+  const endpoints = versions.flatMap((base) => GROUP_ENDPOINTS.map((name) => `${base}/${name}`))
+  const all = ['/apis', `/apis/${GROUP}`, ...versions, ...endpoints, '/healthz', ...more]
+  return [...new Set(all)].sort()
 }

@@ -3,6 +3,8 @@ import type { FastifyRequest } from 'fastify'
 import type { Authenticator, Credentials, User } from '../auth/access.ts'
 import { requireUser } from '../auth/authenticate.ts'
 import { unauthorized } from '../lib/errors.ts'
+import { scopeOf } from './ticket-routes.ts'
+import type { Ticket, Tickets } from './tickets.ts'
 import { offeredProtocols } from './upgrade.ts'
 
 /** Lets a caller act as somebody else where `Impersonate-*` headers ask for it. Throws 403 where they may not. */
@@ -25,13 +27,22 @@ export async function identify(
   return impersonate ? impersonate(user, request.raw.rawHeaders, signal) : user
 }
 
+/** The ticket that a stream is being opened with; `undefined` where the request shows none. Throws 401. */
+export async function redeemTicket(tickets: Tickets, request: FastifyRequest): Promise<Ticket | undefined> {
+  const { subresource } = request.routeOptions.config
+  const { query } = request
+  if (!request.ws || subresource?.type !== 'stream' || !isRecordOf(query, 'ticket')) return undefined
+  // Twice in the URL it is a list, and no ticket.
+  if (typeof query.ticket !== 'string') throw unauthorized('one ticket opens one stream')
+  return tickets.redeem(query.ticket, scopeOf(request, subresource), request.headers.origin)
+}
+
 /** What identity is read from. */
 export function credentialsOf(request: FastifyRequest): Credentials {
   const socket = connectionOf(request)
-  const clientCertificate = certificateOf(socket)
   const bearerToken = tokenOf(request)
   return {
-    ...(clientCertificate && { clientCertificate }),
+    ...certificatesOf(socket),
     ...(bearerToken !== undefined && { bearerToken }),
     rawHeaders: request.raw.rawHeaders,
     connection: socket,
@@ -52,18 +63,31 @@ function isRecordOf<K extends string>(value: unknown, key: K): value is Record<K
   return isObject(value) && key in value
 }
 
-const certificates = new WeakMap<object, Uint8Array>()
+type Certificates = Pick<Credentials, 'clientCertificate' | 'intermediates'>
 
-/** The peer's certificate, the same array for each request: authenticators remember verdicts by it. */
-function certificateOf(socket: object): Uint8Array | undefined {
+const certificates = new WeakMap<object, Certificates>()
+
+/** A client that shows more certificates than this is not followed to the end. */
+const MOST_CERTIFICATES = 5
+
+/** What the peer has shown, the same arrays for each request: authenticators remember verdicts by them. */
+function certificatesOf(socket: object): Certificates {
   const known = certificates.get(socket)
   if (known) return known
   // HTTP/2 hands out a proxy, which has the socket's methods although `in` denies it.
   const tls = socket as Partial<TLSSocket>
-  if (typeof tls.getPeerX509Certificate !== 'function') return undefined
-  const certificate = tls.getPeerX509Certificate()
-  if (certificate) certificates.set(socket, certificate.raw)
-  return certificate?.raw
+  if (typeof tls.getPeerX509Certificate !== 'function') return {}
+  const shown: Uint8Array[] = []
+  let certificate = tls.getPeerX509Certificate()
+  while (certificate && shown.length < MOST_CERTIFICATES) {
+    shown.push(certificate.raw)
+    certificate = certificate.issuerCertificate
+  }
+  const [clientCertificate, ...intermediates] = shown
+  if (!clientCertificate) return {}
+  const found = { clientCertificate, intermediates }
+  certificates.set(socket, found)
+  return found
 }
 
 function tokenOf(request: FastifyRequest): string | undefined {
@@ -79,6 +103,9 @@ function tokenInProtocols(request: FastifyRequest): string | undefined {
   const found = offeredProtocols(request.headers).filter((name) => name.startsWith(BEARER_PROTOCOL))
   const [protocol] = found
   if (protocol === undefined) return undefined
+  if (offeredProtocols(request.headers).length === found.length) {
+    throw unauthorized('offer another subprotocol, such as plain.kubevirt.io, beside the one with the token')
+  }
   const encoded = protocol.slice(BEARER_PROTOCOL.length)
   if (found.length > 1 || !/^[A-Za-z0-9_-]+$/.test(encoded)) throw unauthorized()
   return Buffer.from(encoded, 'base64url').toString('utf8')

@@ -1,6 +1,7 @@
 /** Discovery of the subresource group, read from the subresources. Source: contract 1.4, 1.5, 1.8. */
 import type { Subresource } from '../subresources/subresource.ts'
 import { GROUP, VERSIONS } from './group.ts'
+import { resourceNameOf } from './subresource-path.ts'
 
 interface GroupVersion {
   groupVersion: string
@@ -107,15 +108,18 @@ export function listSubresources(subresources: readonly Subresource[]): GroupVer
 }
 
 function resourcesOf(version: string, subresources: readonly Subresource[]): ApiResource[] {
-  return subresources.map(({ resource, name, kind, verb }) => ({
-    name: `${resource.plural}/${name}`,
-    singularName: '',
+  return subresources.map((subresource) => ({
+    name: resourceNameOf(subresource),
+    singularName: subresource.resource ? '' : subresource.name,
     namespaced: true,
-    group: GROUP,
-    version,
-    kind,
-    verbs: [verb],
+    ...kindOf(version, subresource),
+    verbs: [subresource.verb],
   }))
+}
+
+/** The kind of what a subresource takes or gives. */
+function kindOf(version: string, { kind, kindGroup }: Subresource): ResponseKind {
+  return { ...(kindGroup ?? { group: GROUP, version }), kind }
 }
 
 function listOf(version: string, subresources: readonly Subresource[]): ApiResourceList {
@@ -125,19 +129,24 @@ function listOf(version: string, subresources: readonly Subresource[]): ApiResou
 
 /** The parents belong to another group: without a kind and verbs only their children appear (AD-2). */
 function discoveredResources(version: string, subresources: readonly Subresource[]): DiscoveredResource[] {
-  const parents = [...new Set(subresources.map(({ resource }) => resource))]
-  return parents.map((parent) => ({
-    resource: parent.plural,
-    responseKind: { group: '', version: '', kind: '' },
-    scope: 'Namespaced',
-    singularResource: parent.singular,
-    verbs: [],
-    subresources: subresources
-      .filter(({ resource }) => resource === parent)
-      .map(({ name, kind, verb }) => ({
-        subresource: name,
-        responseKind: { group: GROUP, version, kind },
-        verbs: [verb],
-      })),
-  }))
+  const ofNamespace = subresources.filter(({ resource }) => !resource)
+  const parents = new Set(subresources.flatMap(({ resource }) => resource ?? []))
+  return [
+    ...ofNamespace.map((one) => discovered(one.name, one.name, kindOf(version, one), [one.verb])),
+    ...[...parents].map((parent) => ({
+      ...discovered(parent.plural, parent.singular, { group: '', version: '', kind: '' }, []),
+      subresources: subresources
+        .filter(({ resource }) => resource === parent)
+        .map((one) => ({ subresource: one.name, responseKind: kindOf(version, one), verbs: [one.verb] })),
+    })),
+  ]
+}
+
+function discovered(
+  resource: string,
+  singularResource: string,
+  responseKind: ResponseKind,
+  verbs: string[],
+): DiscoveredResource {
+  return { resource, responseKind, scope: 'Namespaced', singularResource, verbs }
 }

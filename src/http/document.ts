@@ -20,7 +20,7 @@ export function buildDocument(content: unknown, contentType: string = JSON_TYPE)
 
 /** Answers with a document, or with 304 where the client has it. Throws 406 for clients that take no JSON. */
 export function sendDocument(request: FastifyRequest, reply: FastifyReply, document: Document): FastifyReply {
-  if (!takesJson(request)) throw notAcceptable('only application/json can be produced here')
+  requireAccepted(request, JSON_TYPE)
   reply.headers({ etag: document.etag, vary: 'Accept' })
   if (hasTag(request.headers['if-none-match'], document.etag)) return reply.code(304).send()
   return reply.type(document.contentType).send(document.body)
@@ -40,8 +40,11 @@ export function acceptedTypes({
   })
 }
 
-function takesJson(request: FastifyRequest): boolean {
-  return acceptedTypes(request).some(({ type }) => ['*/*', 'application/*', JSON_TYPE, ''].includes(type))
+/** Throws 406 where the client takes no such media type. */
+export function requireAccepted(request: FastifyRequest, mediaType: string): void {
+  const wanted = ['*/*', '', mediaType, mediaType.replace(/\/.*/, '/*')]
+  if (acceptedTypes(request).some(({ type }) => wanted.includes(type))) return
+  throw notAcceptable(`only ${mediaType} can be produced here`)
 }
 
 function hasTag(header: string | undefined, etag: string): boolean {

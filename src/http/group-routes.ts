@@ -9,6 +9,7 @@ import type { ObjectReader } from '../store/store.ts'
 import { buildSubresourceDiscovery } from './discovery.ts'
 import { buildDocument, sendDocument } from './document.ts'
 import { GROUP, VERSIONS } from './group.ts'
+import { registerProfiler, type ProfilerParts } from './profiler-routes.ts'
 import type { Subresource } from '../subresources/subresource.ts'
 
 /** `version.Info` of Kubernetes. */
@@ -30,6 +31,8 @@ export interface GroupParts {
   /** Answers the `/version` of the API server that holds the objects. Throws where that cannot be reached. */
   apiServerVersion: () => Promise<object>
   log: Log
+  /** Absent: there is nothing to profile with. */
+  profiling?: ProfilerParts
 }
 
 /** Source: semver.org, the grammar; as strict as virtctl is. */
@@ -37,12 +40,13 @@ const GIT_VERSION = /^v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)
 
 const open = { config: { access: 'open' as const } }
 
-/** Registers `version`, `healthz` and `guestfs` of both versions. Throws where `gitVersion` is no version. */
+/** Registers `version`, `healthz` and `guestfs` of both versions, and the profiler. Throws where `gitVersion` is no version. */
 export function registerGroupEndpoints(app: FastifyInstance, parts: GroupParts): void {
   const { version, store, log } = parts
   if (!GIT_VERSION.test(version.gitVersion)) {
     throw new RangeError(`"${version.gitVersion}" is no "v" and semantic version; virtctl could not read it`)
   }
+  if (parts.profiling) registerProfiler(app, parts.profiling)
   for (const name of VERSIONS) {
     const base = `/apis/${GROUP}/${name}`
     app.get(`${base}/version`, open, async () => version)

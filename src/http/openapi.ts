@@ -1,10 +1,17 @@
 /** The OpenAPI documents of the subresource group, read from the subresources. Source: contract 1.9. */
-import type { FieldTypes } from '../subresources/body.ts'
-import type { Action, Subresource } from '../subresources/subresource.ts'
-import { GROUP, VERSIONS } from './group.ts'
-
-/** A part of a document; what is in it is OpenAPI's. */
-export type Json = { [name: string]: unknown }
+import type { Stream, Subresource } from '../subresources/subresource.ts'
+import { GROUP, GROUP_ENDPOINTS, VERSIONS } from './group.ts'
+import type { Json } from './kind-schemas.ts'
+import {
+  bodyOf,
+  parametersOf,
+  responsesOf,
+  ticketResponses,
+  type Operation,
+  type Parameter,
+} from './openapi-operations.ts'
+import { buildSchemas, groupVersionKind } from './openapi-schemas.ts'
+import { pathsOf } from './subresource-path.ts'
 
 /** The documents: v2 for all, v3 by version of the group. */
 export interface OpenApi {
@@ -20,8 +27,8 @@ export function buildSubresourceOpenApi(subresources: readonly Subresource[], gi
     v2: {
       swagger: '2.0',
       info,
-      paths: pathsOf(preferred, subresources, v2Operation),
-      definitions: schemasOf(preferred, subresources),
+      paths: buildPaths(preferred, subresources, toV2),
+      definitions: rename(buildSchemas(preferred, subresources)),
     },
     v3: Object.fromEntries(
       VERSIONS.map((version) => [
@@ -29,130 +36,133 @@ export function buildSubresourceOpenApi(subresources: readonly Subresource[], gi
         {
           openapi: '3.0.0',
           info,
-          paths: pathsOf(version, subresources, v3Operation),
-          components: { schemas: schemasOf(version, subresources) },
+          paths: buildPaths(version, subresources, toV3),
+          components: { schemas: buildSchemas(version, subresources) },
         },
       ]),
     ),
   }
 }
 
-type BuildOperation = (version: string, subresource: Subresource) => Json
-
-function pathsOf(version: string, subresources: readonly Subresource[], build: BuildOperation): Json {
-  return Object.fromEntries(
-    subresources.map((subresource) => {
-      const { resource, name, method } = subresource
-      const path = `/apis/${GROUP}/${version}/namespaces/{namespace}/${resource.plural}/{name}/${name}`
-      return [path, { [method.toLowerCase()]: build(version, subresource) }]
-    }),
+/** v2 has no `nullable`. */
+function rename(schemas: Json): Json {
+  return JSON.parse(
+    JSON.stringify(schemas, (name, value: unknown) => (name === 'nullable' ? undefined : value)),
   )
 }
 
-function v3Operation(version: string, subresource: Subresource): Json {
-  const schema = { $ref: `#/components/schemas/${schemaName(version, subresource)}` }
+function buildPaths(
+  version: string,
+  subresources: readonly Subresource[],
+  write: (operation: Operation) => Json,
+): Json {
+  const paths: Record<string, Json> = {}
+  for (const name of GROUP_ENDPOINTS) {
+    paths[`/apis/${GROUP}/${version}/${name}`] = { get: write(endpointOperation(version, name)) }
+  }
+  for (const subresource of subresources) {
+    for (const path of pathsOf(version, subresource)) {
+      const written = path.replaceAll(/:(\w+)/g, '{$1}')
+      const method = subresource.method.toLowerCase()
+      paths[written] = { ...paths[written], [method]: write(operationOf(version, subresource, path)) }
+      if (subresource.type !== 'stream') continue
+      paths[`${written}/ticket`] = { post: write(ticketOperation(version, subresource, path)) }
+    }
+  }
+  return paths
+}
+
+function endpointOperation(version: string, name: string): Operation {
   return {
-    ...operationHead(version, subresource),
-    parameters: parametersOf(subresource).map(({ type, ...parameter }) => ({
-      ...parameter,
-      schema: { type },
-    })),
-    ...(subresource.method === 'PUT' && { requestBody: { content: { '*/*': { schema } } } }),
+    id: `${version}-${name}`,
+    description: `Read ${name}; open to everybody.`,
+    version,
+    parameters: [],
+    responses: { 200: { description: 'OK', mediaType: 'application/json', schema: { type: 'object' } } },
+    extensions: { 'x-kubernetes-action': 'get' },
   }
 }
 
-function v2Operation(version: string, subresource: Subresource): Json {
-  const schema = { $ref: `#/definitions/${schemaName(version, subresource)}` }
-  const body = { name: 'body', in: 'body', schema }
+function operationOf(version: string, subresource: Subresource, path: string): Operation {
+  const { description, method } = subresource
+  const body = bodyOf(version, subresource)
   return {
-    ...operationHead(version, subresource),
-    consumes: ['*/*'],
-    produces: ['application/json'],
-    schemes: ['https'],
-    parameters: [...parametersOf(subresource), ...(subresource.method === 'PUT' ? [body] : [])],
-  }
-}
-
-function operationHead(version: string, subresource: Subresource): Json {
-  const { resource, name, description, kind, method } = subresource
-  return {
-    operationId: `${version}${resource.singular}-${name.replaceAll('/', '-')}`,
+    id: operationId(version, subresource, path),
     description,
-    tags: [`${GROUP}_${version}`],
-    responses: responsesOf(subresource),
-    'x-kubernetes-action': method === 'GET' ? 'connect' : 'put',
-    'x-kubernetes-group-version-kind': { group: GROUP, version, kind },
+    version,
+    parameters: parametersOf(subresource, path),
+    responses: responsesOf(version, subresource),
+    extensions: {
+      'x-kubernetes-action': method === 'PUT' ? 'put' : subresource.type === 'stream' ? 'connect' : 'get',
+      'x-kubernetes-group-version-kind': groupVersionKind(version, subresource),
+    },
+    ...(body && { body }),
   }
 }
 
-const REFUSALS = {
-  400: 'Bad Request',
-  401: 'Unauthorized',
-  403: 'Forbidden',
-  404: 'Not Found',
-  409: 'Conflict',
-  500: 'Internal Server Error',
-  503: 'Service Unavailable',
-}
-const SUCCESSES = { 101: 'Switching Protocols', 200: 'OK', 202: 'Accepted' }
-
-function responsesOf(subresource: Subresource): Json {
-  const success = subresource.method === 'GET' ? 101 : subresource.success
-  const codes: [string, string][] = [[String(success), SUCCESSES[success]], ...Object.entries(REFUSALS)]
-  return Object.fromEntries(codes.map(([code, description]) => [code, { description }]))
-}
-
-interface Parameter {
-  name: string
-  in: 'path' | 'query'
-  required?: true
-  description: string
-  type: string
-}
-
-function parametersOf(subresource: Subresource): Parameter[] {
-  const { singular } = subresource.resource
-  const query =
-    subresource.method === 'PUT'
-      ? { dryRun: { type: 'string', description: 'With "All", check everything and change nothing.' } }
-      : (subresource.parameters ?? {})
-  return [
-    {
-      name: 'namespace',
-      in: 'path',
-      required: true,
-      description: `Namespace of the ${singular}.`,
-      type: 'string',
+function ticketOperation(version: string, stream: Stream, path: string): Operation {
+  return {
+    id: `${operationId(version, stream, path)}-ticket`,
+    description: `Get a ticket with which a browser can do this once, within 30 s: ${stream.description}`,
+    version,
+    parameters: parametersOf(stream, path).filter((parameter) => parameter.in === 'path'),
+    responses: ticketResponses(version),
+    extensions: {
+      'x-kubernetes-action': 'post',
+      'x-kubernetes-group-version-kind': { group: GROUP, version, kind: 'StreamTicket' },
     },
-    { name: 'name', in: 'path', required: true, description: `Name of the ${singular}.`, type: 'string' },
-    ...Object.entries(query).map(([name, rest]): Parameter => ({ name, in: 'query', ...rest })),
-  ]
+  }
 }
 
-const FIELD_SCHEMAS: Record<keyof FieldTypes, Json> = {
-  boolean: { type: 'boolean' },
-  string: { type: 'string' },
-  strings: { type: 'array', items: { type: 'string' } },
-  integer: { type: 'integer', format: 'int64' },
+/** The parts of a path behind the subresource's name tell its paths apart. */
+function operationId(version: string, { resource, name }: Subresource, path: string): string {
+  const [, , , ...more] = path.split('/:')
+  return [`${version}${resource?.singular ?? ''}`, name.replaceAll('/', '-'), ...more].join('-')
 }
 
-function schemasOf(version: string, subresources: readonly Subresource[]): Json {
-  const actions = subresources.filter((subresource): subresource is Action => subresource.method === 'PUT')
-  return Object.fromEntries(
-    actions.map((action) => [
-      schemaName(version, action),
-      {
-        type: 'object',
-        description: `Options of ${action.name}.`,
-        properties: Object.fromEntries(
-          Object.entries(action.fields).map(([name, type]) => [name, FIELD_SCHEMAS[type]]),
-        ),
-        'x-kubernetes-group-version-kind': [{ group: GROUP, version, kind: action.kind }],
-      },
-    ]),
-  )
+function headOf({ id, description, version, extensions }: Operation): Json {
+  return { operationId: id, description, tags: [`${GROUP}_${version}`], ...extensions }
 }
 
-function schemaName(version: string, { kind }: Subresource): string {
-  return `${version}.${kind}`
+function toV3(operation: Operation): Json {
+  const { parameters, responses, body } = operation
+  return {
+    ...headOf(operation),
+    parameters: parameters.map(({ type, ...parameter }) => ({ ...parameter, schema: { type } })),
+    responses: Object.fromEntries(
+      Object.entries(responses).map(([code, { description, mediaType, schema }]) => [
+        code,
+        { description, ...(mediaType !== undefined && { content: { [mediaType]: { schema } } }) },
+      ]),
+    ),
+    ...(body && { requestBody: { content: { '*/*': { schema: body } } } }),
+  }
+}
+
+function toV2(operation: Operation): Json {
+  const { parameters, responses, body } = operation
+  const produced = new Set(Object.values(responses).flatMap(({ mediaType }) => mediaType ?? []))
+  const all: (Parameter | Json)[] = body
+    ? [...parameters, { name: 'body', in: 'body', schema: downgrade(body) }]
+    : parameters
+  return {
+    ...headOf(operation),
+    consumes: ['*/*'],
+    produces: [...produced],
+    schemes: ['https'],
+    parameters: all,
+    responses: Object.fromEntries(
+      Object.entries(responses).map(([code, { description, schema }]) => [
+        code,
+        { description, ...(schema && { schema: downgrade(schema) }) },
+      ]),
+    ),
+  }
+}
+
+/** A schema as v2 writes it. */
+function downgrade(schema: Json): Json {
+  const { $ref, format } = schema
+  if (typeof $ref === 'string') return { $ref: $ref.replace('#/components/schemas/', '#/definitions/') }
+  return format === 'binary' ? { type: 'file' } : schema
 }

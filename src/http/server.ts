@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import websocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { Authorizer } from '../auth/access.ts'
@@ -6,7 +7,8 @@ import { systemClock, type Clock } from '../lib/clock.ts'
 import { badRequest } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { Parts, Subresource } from '../subresources/subresource.ts'
-import { identify, type Identification } from './authenticate.ts'
+import { Auditor, type AuditLog } from './audit.ts'
+import { identify, redeemTicket, type Identification } from './authenticate.ts'
 import { signalOf } from './call.ts'
 import { cutConnectionsAtClose } from './connections.ts'
 import { answerUnknownPaths } from './not-found.ts'
@@ -14,6 +16,7 @@ import { Sessions, type SessionLimits } from './sessions.ts'
 import { buildErrorHandler } from './status.ts'
 import { registerSubresources } from './subresource-routes.ts'
 import { serverOptions, type Tls } from './tls.ts'
+import { Tickets } from './tickets.ts'
 import { chooseProtocol, isOriginAllowed, type AllowedOrigins } from './upgrade.ts'
 
 /** What a server is put together from. */
@@ -28,9 +31,26 @@ export interface ServerOptions extends Identification {
   allowedOrigins?: AllowedOrigins
   limits?: Partial<SessionLimits>
   clock?: Clock
+  /** Who did what is written here; to `log` where absent. */
+  audit?: AuditLog
+  /** Sign tickets: see `TicketOptions`. Where absent, tickets are good at this server alone. */
+  ticketKeys?: () => readonly Uint8Array[]
 }
 
-const LIMITS: SessionLimits = { maxSessions: 1000, drainMs: 0, reviewMs: 5 * 60_000 }
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Open streams by kind, such as `console`. */
+    countStreams(): Record<string, number>
+  }
+}
+
+const LIMITS: SessionLimits = {
+  maxSessions: 1000,
+  maxSessionsPerUser: 100,
+  maxSessionsPerVmi: 64,
+  drainMs: 0,
+  reviewMs: 5 * 60_000,
+}
 /** One message of a client; with the buffers behind it a session stays below 1 MiB. */
 const MAX_MESSAGE_BYTES = 512 * 1024
 
@@ -39,10 +59,14 @@ const MAX_MESSAGE_BYTES = 512 * 1024
  * says in `config.access` who may call it, and one that does not is refused with an error.
  */
 export function buildServer(options: ServerOptions): FastifyInstance {
-  const { log, clock = systemClock, allowedOrigins = [] } = options
+  const { log, clock = systemClock, allowedOrigins = [], parts } = options
   const app = Fastify(serverOptions(options.tls, log)) as unknown as FastifyInstance
   const sessions = new Sessions({ ...LIMITS, ...options.limits }, clock, log)
+  const auditor = new Auditor(options.audit ?? log, parts.events, clock)
+  const tickets = new Tickets({ keys: options.ticketKeys ?? ownKeys(), clock })
+  app.decorate('countStreams', () => sessions.counts())
   app.decorateRequest('user', undefined)
+  app.decorateRequest('ticket', undefined)
   app.setErrorHandler(buildErrorHandler(log))
   requireAccess(app)
   answerUnknownPaths(app)
@@ -53,14 +77,22 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   })
   cutConnectionsAtClose(app, clock)
   // After the plugin's own hook, which says whether a request is an upgrade.
-  app.after(() => addGate(app, options))
+  app.after(() => addGate(app, options, tickets))
   registerSubresources(app, {
     ...options,
+    clock,
     sessions,
+    auditor,
+    tickets,
     review: (request, signal) => checkAgain(request, options, signal),
     isOriginAllowed: ({ headers }) => isOriginAllowed(headers, allowedOrigins),
   })
   return app
+}
+
+function ownKeys(): () => readonly Uint8Array[] {
+  const keys = [randomBytes(32)]
+  return () => keys
 }
 
 /** A route that nobody decided about is not served (security: B2). */
@@ -73,7 +105,7 @@ function requireAccess(app: FastifyInstance): void {
 }
 
 /** Finds out who is asking and whether they may, before anything else is done. */
-function addGate(app: FastifyInstance, options: ServerOptions): void {
+function addGate(app: FastifyInstance, options: ServerOptions, tickets: Tickets): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-content-type-options', 'nosniff')
     // After an upgrade that failed, the connection is never read again (security: A6).
@@ -81,7 +113,8 @@ function addGate(app: FastifyInstance, options: ServerOptions): void {
     const access = request.routeOptions.config?.access
     if (access !== 'open') {
       const signal = signalOf(reply.raw)
-      request.user = await identify(options, request, signal)
+      request.ticket = await redeemTicket(tickets, request)
+      request.user = request.ticket?.user ?? (await identify(options, request, signal))
       if (access) await authorize(options.authorizer, request.user, access(request), signal)
     }
     if (request.ws && !request.routeOptions.config?.isStream && !request.is404) {
@@ -98,6 +131,7 @@ async function checkAgain(
 ): Promise<void> {
   const access = request.routeOptions.config.access
   if (access === undefined || access === 'open') return
-  const user = await identify(options, request, signal)
+  // A ticket is good for opening a stream; from there on its user counts.
+  const user = request.ticket?.user ?? (await identify(options, request, signal))
   await authorize(options.authorizer, user, access(request), signal)
 }

@@ -7,6 +7,7 @@ import {
   StatusError,
   unsupportedMediaType,
   type Cause,
+  type Status,
 } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 
@@ -62,18 +63,39 @@ export function buildErrorHandler(log: Log) {
         'request failed',
       )
     }
-    return sendStatus(reply, refusal)
+    return sendStatus(reply, refusal, request.headers.upgrade !== undefined)
   }
 }
 
-/** Answers with a refusal. */
-export function sendStatus(reply: FastifyReply, refusal: StatusError): FastifyReply {
+/** Of the answer to a refused handshake clients read 1,024 bytes: what is longer is cut and parses no more (contract 4.8). */
+const HANDSHAKE_LIMIT_BYTES = 1000
+
+/** Answers with a refusal; `isHandshake`: in no more bytes than are read of the answer to a handshake. */
+export function sendStatus(reply: FastifyReply, refusal: StatusError, isHandshake = false): FastifyReply {
   const { retryAfterSeconds } = refusal.details ?? {}
   if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds))
+  const status = refusal.toStatus()
   return reply
     .code(refusal.code)
     .type(JSON_TYPE)
-    .send(Buffer.from(JSON.stringify(refusal.toStatus())))
+    .send(isHandshake ? encodeWithin(status, HANDSHAKE_LIMIT_BYTES) : encode(status))
+}
+
+function encode(status: Status): Buffer {
+  return Buffer.from(JSON.stringify(status))
+}
+
+/** Gives up the causes first, then the end of the message. */
+function encodeWithin(status: Status, limitBytes: number): Buffer {
+  const whole = encode(status)
+  if (whole.length <= limitBytes) return whole
+  const { causes: _causes, ...details } = status.details ?? {}
+  let message = status.message ?? ''
+  for (;;) {
+    const encoded = encode({ ...status, details, message: `${message.toWellFormed()}…` })
+    if (encoded.length <= limitBytes || message === '') return encoded
+    message = message.slice(0, Math.max(0, message.length - Math.ceil((encoded.length - limitBytes) / 6)))
+  }
 }
 
 /** A URL without its query: that may hold what is no business of a log. */

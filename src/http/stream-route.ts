@@ -1,14 +1,20 @@
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { userOf } from '../auth/route.ts'
 import { StatusError } from '../lib/errors.ts'
-import type { Stream } from '../subresources/subresource.ts'
-import { callOf, recordOf, signalOf, type RouteHead, type RouteParts } from './call.ts'
-import { refuseHandshake, UPGRADE_HEADERS } from './upgrade.ts'
+import type { Framing, Stream } from '../subresources/subresource.ts'
+import { callOf, signalOf, targetOf, type RouteHead, type RouteParts } from './call.ts'
+import { framerOf } from './framing/framer.ts'
+import type { Seat } from './seats.ts'
+import { allowProtocols, refuseHandshake, UPGRADE_HEADERS } from './upgrade.ts'
 
 /** What was dialled for a request, from the check before the upgrade to the session after it. */
 interface Dialled {
   guest: Duplex
-  fields: object
+  framing: Framing
+  seat: Seat
+  /** From here on the session closes the guest's side. */
+  handOver(): void
 }
 
 /**
@@ -29,17 +35,23 @@ export function addStreamRoute(
     websocket: true,
     preHandler: async (request, reply) => {
       checkHandshake(request, reply, deps)
-      deps.sessions.assertRoom()
-      const call = callOf(request, deps.parts, signalOf(reply.raw))
-      const guest = await stream.open(call)
-      closeTogether(request, guest)
-      dialled.set(request, { guest, fields: recordOf(call, stream) })
+      dialled.set(request, await dial(request, reply, stream, deps))
     },
     handler: async (socket, request) => {
       const session = dialled.get(request)
       // Nothing comes here but through the hook above.
       if (!session) throw new Error('a stream was upgraded before its guest was dialled')
-      await deps.sessions.run({ socket, ...session, review: (signal) => deps.review(request, signal) })
+      using _seat = session.seat
+      session.handOver()
+      deps.auditor.noteOpened(request)
+      const result = await deps.sessions.run({
+        socket,
+        guest: session.guest,
+        framer: framerOf(session.framing, socket.protocol),
+        halfClose: stream.halfClose ?? false,
+        review: (signal) => deps.review(request, signal),
+      })
+      deps.auditor.noteClosed(request, result)
     },
   })
 }
@@ -60,10 +72,41 @@ function checkHandshake(request: FastifyRequest, reply: FastifyReply, deps: Rout
   }
 }
 
-/** A client that goes away between dialling and upgrade leaves nobody who would close the guest's side. */
-function closeTogether({ raw }: FastifyRequest, guest: Duplex): void {
-  if (raw.socket.destroyed) guest.destroy()
-  raw.socket.once('close', () => guest.destroy())
+async function dial(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  stream: Stream,
+  deps: RouteParts,
+): Promise<Dialled> {
+  const seat = deps.sessions.takeSeat({
+    user: userOf(request).name,
+    ...targetOf(request),
+    kind: stream.name,
+  })
+  try {
+    const call = callOf(request, deps, signalOf(reply.raw))
+    const framing = stream.framing?.(call) ?? 'bytes'
+    allowProtocols(request.raw, framing)
+    const guest = await stream.open(call)
+    return { guest, framing, seat, handOver: closeTogether(request, guest, seat) }
+  } catch (error) {
+    seat[Symbol.dispose]()
+    throw error
+  }
+}
+
+/**
+ * A client that goes away between dialling and upgrade leaves nobody who would close the guest's side. Until the answer
+ * is called, that ends with the connection.
+ */
+function closeTogether({ raw }: FastifyRequest, guest: Duplex, seat: Seat): () => void {
+  const end = (): void => {
+    guest.destroy()
+    seat[Symbol.dispose]()
+  }
   // Errors are told to whoever reads the stream; before that there is nobody to tell.
   guest.on('error', () => {})
+  if (raw.socket.destroyed) end()
+  raw.socket.once('close', end)
+  return () => raw.socket.off('close', end)
 }

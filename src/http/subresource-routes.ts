@@ -1,9 +1,11 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { ResourceAttributes } from '../auth/access.ts'
-import type { Action, Subresource } from '../subresources/subresource.ts'
-import { callOf, recordOf, signalOf, targetOf, type RouteHead, type RouteParts } from './call.ts'
-import { GROUP, VERSIONS } from './group.ts'
+import type { FastifyInstance } from 'fastify'
+import type { Subresource } from '../subresources/subresource.ts'
+import { addAnswerRoute } from './answer-route.ts'
+import type { RouteParts } from './call.ts'
+import { VERSIONS } from './group.ts'
 import { addStreamRoute } from './stream-route.ts'
+import { attributesOf, pathsOf } from './subresource-path.ts'
+import { addTicketRoutes } from './ticket-routes.ts'
 
 /** Option bodies are small; this is what Kubernetes clients may expect to get through. */
 const BODY_LIMIT_BYTES = 256 * 1024
@@ -12,8 +14,9 @@ const BODY_LIMIT_BYTES = 256 * 1024
 export function registerSubresources(app: FastifyInstance, deps: RouteParts): void {
   app.register(async (scope) => {
     takeAnyBody(scope)
+    deps.auditor.watch(scope)
     for (const version of VERSIONS) {
-      for (const subresource of deps.subresources) addRoute(scope, version, subresource, deps)
+      for (const subresource of deps.subresources) addRoutes(scope, version, subresource, deps)
     }
   })
 }
@@ -31,47 +34,24 @@ function takeAnyBody(scope: FastifyInstance): void {
   })
 }
 
-function addRoute(scope: FastifyInstance, version: string, subresource: Subresource, deps: RouteParts): void {
-  const { resource, name } = subresource
-  const route = {
-    url: `/apis/${GROUP}/${version}/namespaces/:namespace/${resource.plural}/:name/${name}`,
-    config: {
-      access: (request: FastifyRequest) => attributesOf(request, version, subresource),
-      isStream: subresource.method === 'GET',
-    },
-  }
-  if (subresource.method === 'GET') addStreamRoute(scope, route, subresource, deps)
-  else addActionRoute(scope, route, subresource, deps)
-}
-
-function addActionRoute(scope: FastifyInstance, route: RouteHead, action: Action, deps: RouteParts): void {
-  scope.route({
-    ...route,
-    method: action.method,
-    bodyLimit: BODY_LIMIT_BYTES,
-    handler: async (request, reply) => {
-      const call = callOf(request, deps.parts, signalOf(reply.raw))
-      await action.run(call)
-      deps.log.info(recordOf(call, action), 'action done')
-      return reply.code(action.success).send()
-    },
-  })
-}
-
-function attributesOf(
-  request: FastifyRequest,
+function addRoutes(
+  scope: FastifyInstance,
   version: string,
-  { resource, name: subresource, verb }: Subresource,
-): ResourceAttributes {
-  const { namespace, name } = targetOf(request)
-  return {
-    kind: 'resource',
-    verb,
-    group: GROUP,
-    version,
-    resource: resource.plural,
-    subresource,
-    namespace,
-    name,
+  subresource: Subresource,
+  deps: RouteParts,
+): void {
+  for (const url of pathsOf(version, subresource)) {
+    const route = {
+      url,
+      bodyLimit: BODY_LIMIT_BYTES,
+      config: {
+        access: (request: Parameters<typeof attributesOf>[0]) => attributesOf(request, version, subresource),
+        isStream: subresource.type === 'stream',
+        subresource,
+      },
+    }
+    if (subresource.type === 'stream') addStreamRoute(scope, route, subresource, deps)
+    else addAnswerRoute(scope, route, subresource, deps)
   }
+  if (subresource.type === 'stream') addTicketRoutes(scope, version, subresource, deps)
 }

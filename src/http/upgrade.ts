@@ -1,7 +1,10 @@
-import type { IncomingHttpHeaders } from 'node:http'
+import { IncomingMessage, type IncomingHttpHeaders } from 'node:http'
+import type { FastifyRequest } from 'fastify'
 import { badRequest, StatusError } from '../lib/errors.ts'
+import type { Framing } from '../subresources/subresource.ts'
+import { CHANNEL_PROTOCOLS } from './framing/channels.ts'
 
-/** The only subprotocol; what flows is plain bytes. Source: contract WS-1. */
+/** The subprotocol of all streams; what flows is as the stream has it. Source: contract WS-1. */
 export const PLAIN = 'plain.kubevirt.io'
 
 /** Says which version is spoken, on every refusal of an upgrade (contract 4.3). */
@@ -44,9 +47,18 @@ export function offeredProtocols(headers: IncomingHttpHeaders): string[] {
   return offered === undefined ? [] : offered.split(',').map((name) => name.trim())
 }
 
-/** What to answer to an offer: ours where it is there, else none. Never one that carries a token. */
-export function chooseProtocol(offered: Set<string>): string | false {
-  return offered.has(PLAIN) ? PLAIN : false
+const channelled = new WeakSet<IncomingMessage>()
+
+/** Says before the upgrade which subprotocols the stream of a request speaks. */
+export function allowProtocols(request: FastifyRequest['raw'], framing: Framing): void {
+  // Upgrades come over HTTP/1.1 alone.
+  if (framing === 'exec' && request instanceof IncomingMessage) channelled.add(request)
+}
+
+/** What to answer to an offer: the first that the stream speaks, else none. Never one that carries a token. */
+export function chooseProtocol(offered: Set<string>, request: IncomingMessage): string | false {
+  const spoken: string[] = channelled.has(request) ? [...CHANNEL_PROTOCOLS, PLAIN] : [PLAIN]
+  return [...offered].find((name) => spoken.includes(name)) ?? false
 }
 
 /** From which pages a browser may open streams: `any` only where identity never comes from the browser itself. */

@@ -11,6 +11,7 @@ import { buildServer } from '../../src/http/server.ts'
 import type { Tls } from '../../src/http/tls.ts'
 import { KINDS } from '../../src/kinds/table.ts'
 import { systemClock } from '../../src/lib/clock.ts'
+import { buildClusterExpander } from '../../src/roles/cluster-expander.ts'
 import { subresources } from '../../src/subresources/index.ts'
 import { memoryLog, nodesOf } from './api.ts'
 import { openRegistry } from './object-registry.ts'
@@ -81,6 +82,7 @@ export const TEST_VERSION: KubernetesApiParts['version'] = {
 export async function openKubeApi(options: TestKubeApiOptions = {}): Promise<TestKubeApi> {
   const schemas = openSchemas()
   const registry = await openRegistry({ shapes: schemas, ...options.registry })
+  const store = registry.api.as({ name: 'server', groups: [] })
   const reviews: TestKubeApi['reviews'] = []
   const log = memoryLog()
   const authorizer: Authorizer = {
@@ -91,9 +93,12 @@ export async function openKubeApi(options: TestKubeApiOptions = {}): Promise<Tes
   }
   const app = buildServer({
     parts: {
-      store: registry.api.as({ name: 'server', groups: [] }),
+      store,
       nodes: nodesOf({}),
       events: { record() {} },
+      configuration: async () => ({}),
+      expander: buildClusterExpander(store, async () => ({})),
+      shapes: schemas,
     },
     authenticator: byToken,
     authorizer,

@@ -3,6 +3,7 @@ import { get, type IncomingMessage } from 'node:http'
 import { expect, test } from 'vitest'
 import type { FastifyInstance } from 'fastify'
 import { registerAggregatedRoot } from '../../src/http/aggregated-root.ts'
+import { buildProfiler } from '../../src/http/profiler.ts'
 import { subresources } from '../../src/subresources/index.ts'
 import { apiOf, memoryLog } from '../helpers/api.ts'
 import { memoryStore } from '../helpers/memory-store.ts'
@@ -41,6 +42,7 @@ function serve(): { app: FastifyInstance; urls: Set<string> } {
     },
     apiServerVersion: async () => ({}),
     log: memoryLog(),
+    profiling: { profiler: buildProfiler(), configuration: async () => ({}), component: 'here' },
   })
   return { app, urls }
 }

@@ -9,6 +9,7 @@ import type { KeyPair } from '../../certs/issue.ts'
 import { StreamEnded } from '../../src/lib/stream-end.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { StatusError } from '../../src/lib/errors.ts'
+import { inUse } from '../../src/lib/in-use.ts'
 import type { Vmi } from '../../src/kinds/kubevirt.ts'
 import type { Actions } from '../../src/rpc/actions.ts'
 import { ALICE, apiOf, BASE, vmiOf, type TestApi } from '../helpers/api.ts'
@@ -328,11 +329,11 @@ test.each([
     },
   })
   await once(dial(port, VNC + query), 'open')
-  expect(seen).toEqual([{ preserveSession }])
+  expect(seen).toEqual([{ preserveSession, maxSessions: 1, user: 'alice' }])
 })
 
 test('a display that is in use and is to be preserved is 409', async () => {
-  const busy = new StatusError(503, 'ServiceUnavailable', 'in use')
+  const busy = inUse('in use')
   const { port } = await serve({ node: { vnc: () => Promise.reject(busy) } })
   expect(await refusalOf(dial(port, `${VNC}?preserveSession=true`))).toMatchObject({ code: 409 })
 })

@@ -1,0 +1,45 @@
+/** Admission webhooks over HTTP. Contract: admission-overview.md, sections 2 and 3. */
+import type { FastifyInstance } from 'fastify'
+import type { AdmissionParts } from '../admission/judge.ts'
+import { WEBHOOKS } from '../admission/webhooks/paths.ts'
+import { answerReview } from '../admission/webhooks/review.ts'
+import type { Log } from '../lib/log.ts'
+
+/** Two objects of the largest size that a Kubernetes API stores, and the envelope. */
+const BODY_LIMIT_BYTES = 8 * 1024 * 1024
+
+/** What the webhooks answer with. */
+export interface WebhookParts {
+  admission: AdmissionParts
+  log: Log
+}
+
+/**
+ * Registers every webhook at its path. Anybody may ask, as a Kubernetes API sends no credentials by default: a review
+ * changes nothing, and tells nothing but whether its own object would be admitted.
+ */
+export function registerWebhooks(app: FastifyInstance, { admission, log }: WebhookParts): void {
+  app.register(async (scope) => {
+    scope.removeAllContentTypeParsers()
+    // Whatever is sent is read; which media type it has is decided with the answer.
+    scope.addContentTypeParser(
+      '*',
+      { parseAs: 'buffer', bodyLimit: BODY_LIMIT_BYTES },
+      (_request, body, done) => done(null, body),
+    )
+    for (const webhook of WEBHOOKS) {
+      scope.post(webhook.path, { config: { access: 'open' } }, async (request, reply) => {
+        if (request.headers['content-type'] !== 'application/json') return reply.code(400).send()
+        const { body } = request
+        const {
+          code,
+          body: answer,
+          failure,
+        } = await answerReview(admission, webhook, Buffer.isBuffer(body) ? body : Buffer.alloc(0))
+        if (failure !== undefined) log.error({ err: failure, path: webhook.path }, 'a review failed')
+        if (!answer) return reply.code(code).send()
+        return reply.code(code).header('content-type', 'application/json').send(JSON.stringify(answer))
+      })
+    }
+  })
+}
