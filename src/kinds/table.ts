@@ -8,6 +8,7 @@ import type { CdiConfig, DataSource, DataVolume } from './cdi.ts'
 import type { Instancetype, Preference } from './instancetype.ts'
 import type { KubeVirt, Vm, Vmi, Vmim } from './kubevirt.ts'
 import type { MigrationPolicy } from './migration.ts'
+import type { NetworkAttachment } from './network-attachment.ts'
 import type { LimitRange, ResourceQuota } from './quota.ts'
 import type * as core from './core.ts'
 
@@ -332,7 +333,7 @@ export const VM_BACKUP_TRACKERS: Kind = custom(BACKUP, 'v1alpha1', {
   shortNames: ['vmbackuptracker', 'vmbackuptrackers'],
   categories: ['all'],
 })
-export const NETWORK_ATTACHMENTS: Kind = custom('k8s.cni.cncf.io', 'v1', {
+export const NETWORK_ATTACHMENTS: Kind<NetworkAttachment> = custom('k8s.cni.cncf.io', 'v1', {
   kind: 'NetworkAttachmentDefinition',
   plural: 'network-attachment-definitions',
   singular: 'network-attachment-definition',

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { buildAdmission } from '../../src/admission/build.ts'
-import { readAdmissionConfig } from '../../src/embedded/admission-config.ts'
+import { openAdmissionConfig } from '../../src/embedded/admission-config.ts'
 import type { AnyObject } from '../../src/embedded/parts.ts'
 import { buildReader } from '../../src/embedded/reader.ts'
 import { KUBEVIRTS, NAMESPACES, VMIS } from '../../src/kinds/table.ts'
@@ -12,7 +12,7 @@ import { asAdmin, openRegistry } from '../helpers/object-registry.ts'
 test('a change of the KubeVirt object counts at the next review, through the whole API', async () => {
   const database = openObjectDatabase({ file: ':memory:' })
   const admission = buildAdmission({
-    config: () => readAdmissionConfig(database, 'amd64'),
+    config: openAdmissionConfig(database, 'amd64').forWrites,
     reader: buildReader(database),
     clock: systemClock,
     newUid: randomUUID,

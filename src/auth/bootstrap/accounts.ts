@@ -36,13 +36,18 @@ const readDescriptions = () => DESCRIPTIONS.map(([group, resources]) => rule(gro
 /** What the API server needs: it reads, changes VMs by patches, and leaves Events. */
 export function apiServerRules(): PolicyRule[] {
   return [
-    rule('', ['namespaces', 'nodes', 'persistentvolumeclaims', 'configmaps'], ['get']),
+    rule('', ['namespaces', 'nodes', 'configmaps'], ['get']),
+    rule('', ['persistentvolumeclaims', 'pods'], ['get', 'list']),
+    rule('', ['resourcequotas', 'limitranges'], READ),
+    rule('', ['resourcequotas/status'], ['update']),
     rule('', ['events'], ['create', 'patch']),
     rule('kubevirt.io', ['virtualmachines', 'virtualmachineinstances'], [...READ, 'patch']),
     rule('kubevirt.io', ['virtualmachines/status'], ['patch']),
     rule('kubevirt.io', ['virtualmachineinstancemigrations'], [...READ, 'create']),
-    rule('kubevirt.io', ['kubevirts'], READ),
+    rule('kubevirt.io', ['kubevirts', 'virtualmachineinstancepresets'], READ),
     rule('cdi.kubevirt.io', ['datavolumes', 'datasources'], READ),
+    rule('cdi.kubevirt.io', ['cdiconfigs'], ['get']),
+    rule('snapshot.storage.k8s.io', ['volumesnapshots'], ['get']),
     rule('apps', ['controllerrevisions'], ['get', 'list', 'create']),
     ...readDescriptions(),
   ]
@@ -53,6 +58,10 @@ export function controllerRules(grants: readonly SubresourceGrant[]): PolicyRule
   return [
     rule('', ['secrets'], ['get']),
     rule('', ['namespaces', 'configmaps', 'persistentvolumeclaims', 'resourcequotas'], READ),
+    rule('', ['resourcequotas/status'], ['update']),
+    rule('', ['pods'], ['list']),
+    // The annotation that names a memory dump.
+    rule('', ['persistentvolumeclaims'], ['patch']),
     rule('', ['events'], ['create', 'patch']),
     rule('', ['nodes', 'nodes/status'], [...READ, 'create', 'update', 'patch']),
     rule('scheduling.k8s.io', ['priorityclasses'], READ),
@@ -60,6 +69,8 @@ export function controllerRules(grants: readonly SubresourceGrant[]): PolicyRule
     rule('apps', ['controllerrevisions'], WRITE),
     rule('kubevirt.io', ['*'], WRITE),
     rule('cdi.kubevirt.io', ['datavolumes'], WRITE),
+    rule('cdi.kubevirt.io', ['datasources'], ['get']),
+    rule('snapshot.storage.k8s.io', ['volumesnapshots'], ['get']),
     rule('k8s.cni.cncf.io', ['network-attachment-definitions'], READ),
     ...['pool', 'clone', 'export'].map((name) => rule(`${name}.kubevirt.io`, ['*'], WRITE)),
     ...readDescriptions(),
@@ -67,16 +78,25 @@ export function controllerRules(grants: readonly SubresourceGrant[]): PolicyRule
   ]
 }
 
-/** The accounts, their roles and what binds them. */
-export function systemAccounts(grants: readonly SubresourceGrant[]): Draft<KubeObject>[] {
-  const [server, controller, handler] = [API_SERVER_ACCOUNT, CONTROLLER_ACCOUNT, HANDLER_ACCOUNT]
+/** The accounts in `namespace`, their roles and what binds them. */
+export function systemAccounts(
+  grants: readonly SubresourceGrant[],
+  namespace = SYSTEM_NAMESPACE,
+): Draft<KubeObject>[] {
+  const inNamespace = ({ name }: ServiceAccountName): ServiceAccountName => ({ namespace, name })
+  const [server, controller] = [inNamespace(API_SERVER_ACCOUNT), inNamespace(CONTROLLER_ACCOUNT)]
   return [
-    ...[server, controller, handler].map(serviceAccount),
+    ...[server, controller, inNamespace(HANDLER_ACCOUNT)].map(serviceAccount),
     clusterRole(server.name, apiServerRules(), LABELS),
     clusterRole(controller.name, controllerRules(grants), LABELS),
-    clusterRoleBinding(server.name, server.name, [subject(server)], LABELS),
-    clusterRoleBinding(`${server.name}-auth-delegator`, 'system:auth-delegator', [subject(server)], LABELS),
-    clusterRoleBinding(controller.name, controller.name, [subject(controller)], LABELS),
+    clusterRoleBinding(server.name, server.name, [accountSubject(server)], LABELS),
+    clusterRoleBinding(
+      `${server.name}-auth-delegator`,
+      'system:auth-delegator',
+      [accountSubject(server)],
+      LABELS,
+    ),
+    clusterRoleBinding(controller.name, controller.name, [accountSubject(controller)], LABELS),
   ]
 }
 
@@ -84,6 +104,7 @@ function serviceAccount({ namespace, name }: ServiceAccountName): Draft<ServiceA
   return { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { namespace, name, labels: LABELS } }
 }
 
-function subject({ namespace, name }: ServiceAccountName): Subject {
+/** A service account as the subject of a binding. */
+export function accountSubject({ namespace, name }: ServiceAccountName): Subject {
   return { kind: 'ServiceAccount', namespace, name }
 }

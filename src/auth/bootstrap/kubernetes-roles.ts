@@ -35,7 +35,8 @@ const EDITED: readonly [group: string, resources: string[]][] = [
 
 /** What viewers see: no Secrets, and no roles. */
 const VIEWED: readonly [group: string, resources: string[]][] = [
-  ['', ['configmaps', 'events', 'namespaces', 'persistentvolumeclaims', 'resourcequotas', 'serviceaccounts']],
+  ['', ['configmaps', 'events', 'limitranges', 'namespaces', 'persistentvolumeclaims']],
+  ['', ['resourcequotas', 'resourcequotas/status', 'serviceaccounts']],
   ['apps', ['controllerrevisions']],
   ['cdi.kubevirt.io', ['datavolumes']],
   ['coordination.k8s.io', ['leases']],

@@ -17,7 +17,7 @@ export type SubresourceRole =
 export interface SubresourceGrant {
   resource: string
   subresource?: string
-  verbs: readonly ('get' | 'list' | 'update')[]
+  verbs: readonly ('get' | 'list' | 'update' | 'create')[]
   roles: readonly SubresourceRole[]
 }
 
@@ -40,7 +40,8 @@ const READERS: readonly SubresourceRole[] = ['admin', 'edit', 'view']
 
 /**
  * Every subresource and who may use it. Beyond KubeVirt's own matrix: `removememorydump` for editors (whoever may make
- * a dump may remove it), and `vsock`, `backup` and `redefine-checkpoint` as roles of their own, bound to nobody.
+ * a dump may remove it), `guestexec` for admins,
+ * and `vsock`, `backup` and `redefine-checkpoint` as roles of their own, bound to nobody.
  */
 export const SUBRESOURCE_GRANTS: readonly SubresourceGrant[] = [
   ...grants(VM, 'update', EDITORS, ['start', 'restart', 'addvolume', 'removevolume']),
@@ -50,9 +51,11 @@ export const SUBRESOURCE_GRANTS: readonly SubresourceGrant[] = [
   ...grants(VM, 'get', READERS, ['expand-spec', 'objectgraph']),
   ...grants(VM, 'get', EDITORS, ['portforward']),
   { resource: 'expand-vm-spec', verbs: ['update'], roles: READERS },
-  ...grants(VMI, 'get', EDITORS, ['console', 'vnc', 'portforward', 'usbredir']),
+  ...grants(VMI, 'get', EDITORS, ['console', 'console/log', 'vnc', 'portforward', 'usbredir']),
   // A screenshot can be taken unseen, a VNC session cannot: admins only (security.md, B6).
   ...grants(VMI, 'get', ['admin'], ['vnc/screenshot']),
+  // kube-apiserver asks for the verb of the HTTP method before it calls us, which asks for `create`.
+  { resource: VMI, subresource: 'guestexec', verbs: ['create', 'get'], roles: ['admin'] },
   ...grants(VMI, 'get', ['vsock'], ['vsock']),
   ...grants(VMI, 'get', READERS, ['guestosinfo', 'filesystemlist', 'userlist', 'objectgraph']),
   ...grants(VMI, 'update', EDITORS, ['pause', 'unpause']),

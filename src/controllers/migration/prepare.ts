@@ -68,13 +68,15 @@ async function makeReady(
 
 /** The guest as it is to be on the target. What has vanished since it was started is not needed there either. */
 async function buildSync(context: MigrationContext, vmi: Vmi): Promise<SyncRequest> {
-  const { secrets, configMaps } = await resolveReferences(context.store, vmi.metadata.namespace, vmi.spec)
+  const { namespace } = vmi.metadata
+  const { secrets, configMaps, networks } = await resolveReferences(context.store, namespace, vmi.spec)
   const epoch = incomingOf(vmi)?.epoch ?? epochOf(vmi) + 1
   return {
     epoch,
     vmi,
     secrets,
     configMaps,
+    ...(Object.keys(networks).length > 0 && { networks }),
     ...guestClaims(context.claims, vmi),
     config: guestConfig(context),
   }

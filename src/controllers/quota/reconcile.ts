@@ -25,11 +25,11 @@ import type { ControllerParts } from '../parts.ts'
 export interface QuotaContext extends Pick<ControllerParts, 'store' | 'clock'> {
   quotas: Pick<Informer<ResourceQuota>, 'get'>
   /** All guests of a namespace. */
-  guests(namespace: string): readonly Vmi[]
+  guests: (namespace: string) => readonly Vmi[]
   /** Whether the guest of this UID has been there, and is no more. */
-  isGone(uid: string): boolean
+  isGone: (uid: string) => boolean
   /** Asks for another pass over this quota. */
-  again(delayMs: number): void
+  again: (delayMs: number) => void
 }
 
 /**

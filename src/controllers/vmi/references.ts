@@ -1,11 +1,13 @@
 import type { VmiSpec } from '../../kinds/kubevirt.ts'
-import { CONFIGMAPS, SECRETS } from '../../kinds/table.ts'
+import { attachmentKeyOf, type AttachmentConfig, readAttachment } from '../../kinds/network-attachment.ts'
+import { CONFIGMAPS, NETWORK_ATTACHMENTS, SECRETS } from '../../kinds/table.ts'
 import type { ResolvedData } from '../../rpc/actions.ts'
 import type { ObjectReader } from '../../store/store.ts'
 
-/** A Secret or ConfigMap that a guest's spec names. */
+/** A Secret, a ConfigMap or a NetworkAttachmentDefinition that a guest's spec names. */
 export interface Reference {
-  kind: 'Secret' | 'ConfigMap'
+  kind: 'Secret' | 'ConfigMap' | 'NetworkAttachmentDefinition'
+  /** That of a network may have its namespace before it: `NAMESPACE/NAME`. */
   name: string
   /** The guest may start without it. */
   optional: boolean
@@ -15,10 +17,12 @@ export interface Reference {
 export interface Resolved {
   secrets: ResolvedData
   configMaps: ResolvedData
+  /** By name as it stands in the spec. */
+  networks: Record<string, AttachmentConfig>
   missing: Reference[]
 }
 
-/** Secrets and ConfigMaps that the guest's node needs the contents of. */
+/** What the guest's node needs the contents of. */
 export function referencesOf(spec: VmiSpec): Reference[] {
   const container = spec.domain.firmware?.kernelBoot?.container
   return [
@@ -28,6 +32,7 @@ export function referencesOf(spec: VmiSpec): Reference[] {
       ...secret(sshPublicKey?.source.secret?.secretName),
       ...secret(userPassword?.source.secret?.secretName),
     ]),
+    ...(spec.networks ?? []).flatMap(({ multus }) => network(multus?.networkName)),
   ]
 }
 
@@ -54,22 +59,40 @@ function configMap(name: string | undefined, optional = false): Reference[] {
   return name ? [{ kind: 'ConfigMap', name, optional }] : []
 }
 
+function network(name: string | undefined): Reference[] {
+  return name ? [{ kind: 'NetworkAttachmentDefinition', name, optional: false }] : []
+}
+
 /** Reads what the references of a spec hold, keys in base64, as they are in the store now. */
 export async function resolveReferences(
   store: ObjectReader,
   namespace: string,
   spec: VmiSpec,
 ): Promise<Resolved> {
-  const resolved: Resolved = { secrets: {}, configMaps: {}, missing: [] }
+  const resolved: Resolved = { secrets: {}, configMaps: {}, networks: {}, missing: [] }
   for (const reference of referencesOf(spec)) {
-    const isSecret = reference.kind === 'Secret'
-    const data = isSecret
-      ? await readSecret(store, namespace, reference.name)
-      : await readConfigMap(store, namespace, reference.name)
-    if (data) (isSecret ? resolved.secrets : resolved.configMaps)[reference.name] = data
-    else if (!reference.optional) resolved.missing.push(reference)
+    const isThere = await resolve(store, namespace, reference, resolved)
+    if (!isThere && !reference.optional) resolved.missing.push(reference)
   }
   return resolved
+}
+
+async function resolve(
+  store: ObjectReader,
+  namespace: string,
+  { kind, name }: Reference,
+  resolved: Resolved,
+): Promise<boolean> {
+  if (kind === 'NetworkAttachmentDefinition') {
+    const key = attachmentKeyOf(name, namespace)
+    const network = await store.get(NETWORK_ATTACHMENTS, key.namespace, key.name)
+    if (network) resolved.networks[name] = readAttachment(network)
+    return network !== undefined
+  }
+  const isSecret = kind === 'Secret'
+  const data = await (isSecret ? readSecret : readConfigMap)(store, namespace, name)
+  if (data) (isSecret ? resolved.secrets : resolved.configMaps)[name] = data
+  return data !== undefined
 }
 
 type Contents = Record<string, string> | undefined

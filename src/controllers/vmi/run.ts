@@ -83,7 +83,11 @@ async function sync(context: VmiContext, vmi: Vmi, view: NodeView, actions: Acti
 /** What the node is to make of the VMI; nothing where a part has vanished, which only a new guest would need. */
 async function buildRequest(context: VmiContext, vmi: Vmi): Promise<SyncRequest | undefined> {
   const { namespace } = vmi.metadata
-  const { secrets, configMaps, missing } = await resolveReferences(context.store, namespace, vmi.spec)
+  const { secrets, configMaps, networks, missing } = await resolveReferences(
+    context.store,
+    namespace,
+    vmi.spec,
+  )
   const isNew = !wasAccepted(vmi)
   context.awaited.set(keyOf(vmi.metadata), namespace, isNew ? missing : [])
   if (missing.length === 0) {
@@ -92,6 +96,7 @@ async function buildRequest(context: VmiContext, vmi: Vmi): Promise<SyncRequest 
       vmi,
       secrets,
       configMaps,
+      ...(Object.keys(networks).length > 0 && { networks }),
       ...guestClaims(context.claims, vmi),
       config: guestConfig(context),
     }

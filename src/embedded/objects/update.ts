@@ -130,10 +130,24 @@ function mergeParts(
   desired: AnyObject,
   subresource: 'status' | undefined,
 ): AnyObject {
-  if (subresource === 'status') return withStatus(structuredClone(current), desired.status)
+  if (subresource === 'status') return mergeStatus(kind, current, desired)
   const metadata = carryMetadata(current.metadata, desired.metadata)
   const merged = { ...structuredClone(desired), metadata }
   return kind.hasStatus ? withStatus(merged, current.status) : merged
+}
+
+/**
+ * Kubernetes' own kinds take labels and annotations with a status, custom ones the status alone.
+ * Source: the status strategies in `pkg/registry` of Kubernetes, and of CustomResourceDefinitions.
+ */
+function mergeStatus(kind: Kind, current: AnyObject, desired: AnyObject): AnyObject {
+  const merged = structuredClone(current)
+  if (kind.builtIn) {
+    const { labels, annotations } = desired.metadata
+    const { labels: _labels, annotations: _annotations, ...metadata } = merged.metadata
+    merged.metadata = { ...metadata, ...(labels && { labels }), ...(annotations && { annotations }) }
+  }
+  return withStatus(merged, desired.status)
 }
 
 function withStatus(object: AnyObject, status: unknown): AnyObject {

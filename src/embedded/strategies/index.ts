@@ -10,6 +10,7 @@ import type { AnyObject } from '../parts.ts'
 import { configMapStrategy, secretStrategy } from './config-data.ts'
 import { eventStrategy } from './events.ts'
 import { namespaceStrategy } from './namespaces.ts'
+import { limitRangeStrategy, quotaStrategy } from './quotas.ts'
 import type { Strategy } from './strategy.ts'
 
 function* keepsRoleRef(object: AnyObject, current: AnyObject | undefined): Iterable<Cause> {
@@ -57,6 +58,8 @@ const STRATEGIES: readonly [Kind, Strategy][] = [
   [table.EVENTS, eventStrategy],
   [table.NODES, nodes],
   [table.PVCS, claims],
+  [table.RESOURCE_QUOTAS, quotaStrategy],
+  [table.LIMIT_RANGES, limitRangeStrategy],
   [table.PRIORITY_CLASSES, priorityClasses],
   [table.ROLES, rbac],
   [table.CLUSTER_ROLES, rbac],

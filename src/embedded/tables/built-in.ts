@@ -168,11 +168,15 @@ function amount(quantity: unknown): string {
 
 const quotas = [column('Request', quotaEntries(false)), column('Limit', quotaEntries(true)), AGE]
 
+const limitRanges = [createdAt()]
+
 const leases = [column('Holder', ({ spec }: core.Lease) => spec?.holderIdentity ?? ''), AGE]
 
-const roles = [
-  column('Created At', ({ metadata }: KubeObject) => metadata.creationTimestamp, { type: 'date' }),
-]
+function createdAt(): TableColumn {
+  return column('Created At', ({ metadata }: KubeObject) => metadata.creationTimestamp, { type: 'date' })
+}
+
+const roles = [createdAt()]
 
 type Binding = core.RoleBinding | core.ClusterRoleBinding
 
@@ -221,6 +225,7 @@ export const BUILT_IN_COLUMNS: ReadonlyMap<Kind, TableColumn[]> = new Map([
   row(table.SERVICE_ACCOUNTS, serviceAccounts),
   row(table.PVCS, claims),
   row(table.RESOURCE_QUOTAS, quotas),
+  row(table.LIMIT_RANGES, limitRanges),
   row(table.LEASES, leases),
   row(table.ROLES, roles),
   row(table.CLUSTER_ROLES, roles),

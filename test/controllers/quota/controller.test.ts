@@ -18,7 +18,7 @@ async function openWorld(): Promise<World> {
   return world
 }
 
-const usedIs = ({ store }: World, cpu: string) =>
+const usedIs = ({ store }: World, cpu: string): Promise<ResourceQuota> =>
   turnUntil(async () => {
     const found = await store.get(RESOURCE_QUOTAS, 'default', 'q')
     return found?.status?.used?.['requests.cpu'] === cpu ? found : undefined
@@ -45,7 +45,7 @@ test('a quota is told what guests take, as they come, end and go', async () => {
   await world.store.update(VMIS, { ...present, status: { ...present.status, phase: 'Failed' } })
   await usedIs(world, '2')
   await world.store.delete(VMIS, 'default', 'b')
-  await usedIs(world, '0')
+  expect((await usedIs(world, '0')).status?.hard).toEqual({ 'requests.cpu': '8' })
 })
 
 test('what somebody else has counted without guests is put right, and their own counts are left alone', async () => {

@@ -96,6 +96,20 @@ export const RESOURCE_QUOTA: Fields = {
   3: ['status', message({ 1: ['hard', map(QUANTITY)], 2: ['used', map(QUANTITY)] })],
 }
 
+const LIMIT_RANGE_ITEM = message({
+  1: ['type', kept(TEXT)],
+  2: ['max', map(QUANTITY)],
+  3: ['min', map(QUANTITY)],
+  4: ['default', map(QUANTITY)],
+  5: ['defaultRequest', map(QUANTITY)],
+  6: ['maxLimitRequestRatio', map(QUANTITY)],
+})
+
+export const LIMIT_RANGE: Fields = {
+  ...METADATA,
+  2: ['spec', message({ 1: ['limits', list(LIMIT_RANGE_ITEM)] })],
+}
+
 const CLAIM_SPEC = message({
   1: ['accessModes', list(TEXT)],
   2: ['resources', message({ 1: ['limits', map(QUANTITY)], 2: ['requests', map(QUANTITY)] })],

@@ -1,6 +1,6 @@
 /** The list of kinds whose messages are known. Custom kinds are none of them: they have no messages. */
 import type { Fields } from '../shapes.ts'
-import { CONFIG_MAP, EVENT, NAMESPACE, PERSISTENT_VOLUME_CLAIM } from './core.ts'
+import { CONFIG_MAP, EVENT, LIMIT_RANGE, NAMESPACE, PERSISTENT_VOLUME_CLAIM } from './core.ts'
 import { RESOURCE_QUOTA, SECRET, SERVICE_ACCOUNT } from './core.ts'
 import { DELETE_OPTIONS } from './meta.ts'
 import { NODE } from './node.ts'
@@ -21,6 +21,7 @@ const MESSAGES = new Map<string, Record<string, Fields>>([
       ServiceAccount: SERVICE_ACCOUNT,
       PersistentVolumeClaim: PERSISTENT_VOLUME_CLAIM,
       ResourceQuota: RESOURCE_QUOTA,
+      LimitRange: LIMIT_RANGE,
     },
   ],
   ['apps/v1', { ControllerRevision: CONTROLLER_REVISION }],
