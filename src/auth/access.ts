@@ -42,8 +42,10 @@ export interface Authorizer {
 
 /** The parts of a request that identity is read from. */
 export interface Credentials {
-  /** The verified client certificate of the connection (chain checked by TLS), as DER. */
+  /** The client certificate of the connection, as DER: the client has its key, nothing else was checked. */
   clientCertificate?: Uint8Array
+  /** What the client has shown besides, as DER: certificates between its own and an authority's. Nothing was checked. */
+  intermediates?: readonly Uint8Array[]
   /** The `Authorization` bearer token, or the one from the WebSocket bearer subprotocol. */
   bearerToken?: string
   /** Header lines in order, names as received. */

@@ -1,17 +1,14 @@
 import { X509Certificate } from 'node:crypto'
 import type { Authenticator, User } from './access.ts'
-
-/** Extended key usage: TLS web client authentication (RFC 5280, 4.2.1.12). */
-const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2'
+import { isInTime, parseBundle, proveLeaf, type ProvenLeaf } from './certificate-chain.ts'
 
 /** What was found about the certificate of one connection. The chain stays; the dates are asked each time. */
 interface Verdict {
   certificate: Uint8Array
   /** The authorities it was held against. */
   roots: string
+  proven: ProvenLeaf | undefined
   user: User | undefined
-  notBefore: number
-  notAfter: number
 }
 
 /**
@@ -42,31 +39,19 @@ export function buildCertificateAuthenticator(
         verdict = judge(clientCertificate, pem, authoritiesOf(pem))
         verdicts.set(connection, verdict)
       }
-      const time = now().getTime()
-      return verdict.notBefore <= time && time <= verdict.notAfter ? verdict.user : undefined
+      return verdict.proven && isInTime(verdict.proven, now().getTime()) ? verdict.user : undefined
     },
   }
 }
 
 function judge(der: Uint8Array, roots: string, authorities: X509Certificate[]): Verdict {
-  const leaf = new X509Certificate(der)
-  const isOurs = authorities.some((root) => leaf.checkIssued(root) && leaf.verify(root.publicKey))
-  // A certificate without the extension may do anything; ours all have it (RFC 5280), so it is asked for.
-  const isForClients = leaf.keyUsage?.includes(CLIENT_AUTH) ?? false
-  return {
-    certificate: der,
-    roots,
-    user: isOurs && isForClients ? userOf(leaf) : undefined,
-    notBefore: leaf.validFromDate.getTime(),
-    notAfter: leaf.validToDate.getTime(),
-  }
+  const proven = proveLeaf(new X509Certificate(der), [], authorities)
+  return { certificate: der, roots, proven, user: proven && userOf(proven.leaf) }
 }
 
 /** The subject as a user; `undefined` where it does not name exactly one. */
 function userOf(leaf: X509Certificate): User | undefined {
-  // Each value by itself: in the text form, a name could pretend to be two.
-  const { CN: name, O: groups = [] }: Record<string, string | string[] | undefined> =
-    leaf.toLegacyObject().subject
+  const { CN: name, O: groups = [] } = subjectOf(leaf)
   if (typeof name !== 'string' || name === '') return undefined
   return {
     name,
@@ -75,11 +60,11 @@ function userOf(leaf: X509Certificate): User | undefined {
   }
 }
 
-function fingerprint(leaf: X509Certificate): string {
-  return leaf.fingerprint256.replaceAll(':', '').toLowerCase()
+/** The subject, each value by itself: in the text form, a name could pretend to be two. */
+export function subjectOf(leaf: X509Certificate): Record<string, string | string[] | undefined> {
+  return leaf.toLegacyObject().subject
 }
 
-function parseBundle(pem: string): X509Certificate[] {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
-  return blocks.map((block) => new X509Certificate(block))
+function fingerprint(leaf: X509Certificate): string {
+  return leaf.fingerprint256.replaceAll(':', '').toLowerCase()
 }

@@ -67,7 +67,7 @@ test.each([
   expect((await buildReviewAuthorizer(client, clock).review(user, attributes)).allowed).toBe(false)
 })
 
-test('an answer holds for 10 s, for that identity and that request alone', async () => {
+test('a yes holds for 10 s, for that identity and that request alone', async () => {
   const { asked, client, clock } = open(() => ({ status: { allowed: true } }))
   const authorizer = buildReviewAuthorizer(client, clock)
   await authorizer.review(user, attributes)
@@ -84,6 +84,72 @@ test('an answer holds for 10 s, for that identity and that request alone', async
   expect(asked).toHaveLength(7)
 })
 
+test('a no holds for 5 s', async () => {
+  const { asked, client, clock } = open(() => ({ status: { allowed: false } }))
+  const authorizer = buildReviewAuthorizer(client, clock)
+  await authorizer.review(user, attributes)
+  clock.set(clock.now() + 4_999)
+  await authorizer.review(user, attributes)
+  expect(asked).toHaveLength(1)
+  clock.set(clock.now() + 1)
+  await authorizer.review(user, attributes)
+  expect(asked).toHaveLength(2)
+})
+
+test('who asks the same at the same time gets the same answer, a failure too, and no later one does', async () => {
+  const answers = [Promise.withResolvers<unknown>(), Promise.withResolvers<unknown>()]
+  const { asked, client, clock } = open(() => answers[asked.length - 1]?.promise)
+  const authorizer = buildReviewAuthorizer(client, clock)
+  const first = [authorizer.review(user, attributes), authorizer.review(user, attributes)]
+  const others = authorizer.review({ ...user, name: 'joe' }, attributes)
+  expect(asked).toHaveLength(2)
+  answers[0]?.reject(new Error('refused'))
+  for (const review of first) await expect(review).rejects.toMatchObject({ code: 503 })
+  answers[1]?.resolve({ status: { allowed: true } })
+  expect((await others).allowed).toBe(true)
+  void authorizer.review(user, attributes).catch(() => {})
+  expect(asked).toHaveLength(3)
+})
+
+test('B4: an answer that does not come is 503, never yes', async () => {
+  const { client, clock } = open(({ signal }) => {
+    const { promise, reject } = Promise.withResolvers<never>()
+    signal?.addEventListener('abort', () => reject(signal.reason))
+    return promise
+  })
+  const review = buildReviewAuthorizer(client, clock, 20).review(user, attributes)
+  await expect(review).rejects.toMatchObject({ code: 503, details: { retryAfterSeconds: 1 } })
+})
+
+test('one caller who goes away leaves the answer to the others; the last one ends the asking', async () => {
+  const answer = Promise.withResolvers<unknown>()
+  const { asked, client, clock } = open(() => answer.promise)
+  const authorizer = buildReviewAuthorizer(client, clock)
+  const [gone, later] = [new AbortController(), new AbortController()]
+  const leaving = authorizer.review(user, attributes, gone.signal)
+  const staying = authorizer.review(user, attributes, later.signal)
+  gone.abort(new Error('gone'))
+  await expect(leaving).rejects.toThrow('gone')
+  expect(asked[0]?.signal?.aborted).toBe(false)
+  answer.resolve({ status: { allowed: true } })
+  expect((await staying).allowed).toBe(true)
+})
+
+test('a question that everybody has left is asked anew', async () => {
+  const { asked, client, clock } = open(({ signal }) => {
+    const { promise, reject } = Promise.withResolvers<never>()
+    signal?.addEventListener('abort', () => reject(signal.reason))
+    return asked.length === 1 ? promise : { status: { allowed: true } }
+  })
+  const authorizer = buildReviewAuthorizer(client, clock)
+  const gone = new AbortController()
+  const leaving = authorizer.review(user, attributes, gone.signal)
+  gone.abort(new Error('gone'))
+  await expect(leaving).rejects.toThrow('gone')
+  expect(asked[0]?.signal?.aborted).toBe(true)
+  expect((await authorizer.review(user, attributes)).allowed).toBe(true)
+})
+
 test('a caller who goes away ends the wait', async () => {
   const { client, clock } = open(({ signal }) => {
     const { promise, reject } = Promise.withResolvers<never>()
@@ -97,7 +163,7 @@ test('a caller who goes away ends the wait', async () => {
 })
 
 test('the oldest answers make room', async () => {
-  const cache = buildAnswerCache<number>(handClock(), 2)
+  const cache = buildAnswerCache<number>({ clock: handClock(), most: 2 })
   let asked = 0
   const get = (key: string) => cache.get(key, async () => (asked += 1))
   for (const key of ['a', 'b', 'c', 'c', 'b', 'a']) await get(key)

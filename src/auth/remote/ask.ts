@@ -6,7 +6,7 @@ import type { KubeClient } from '../../kube/client.ts'
 export type ReviewClient = Pick<KubeClient, 'call'>
 
 /** Whoever asks is waiting for something else: a review that takes longer has failed. */
-const TIMEOUT_MS = 10_000
+export const TIMEOUT_MS = 10_000
 
 /**
  * Posts a review and gives the `status` of the answer. Throws 503 where that cannot be had, for whatever reason: not
@@ -17,20 +17,21 @@ export async function askForStatus(
   group: string,
   plural: string,
   body: { kind: string; spec: JsonRecord },
-  signal: AbortSignal | undefined,
+  signal: AbortSignal,
+  timeoutMs = TIMEOUT_MS,
 ): Promise<JsonRecord> {
-  const limit = AbortSignal.timeout(TIMEOUT_MS)
+  const limit = AbortSignal.timeout(timeoutMs)
   try {
     const answer: unknown = await client.call({
       method: 'POST',
       path: `/apis/${group}/v1/${plural}`,
       body: { apiVersion: `${group}/v1`, ...body },
-      signal: signal ? AbortSignal.any([signal, limit]) : limit,
+      signal: AbortSignal.any([signal, limit]),
     })
     if (isRecord(answer) && isRecord(answer.status)) return answer.status
     throw new TypeError(`the answer to a ${body.kind} has no status`)
   } catch (error) {
-    signal?.throwIfAborted()
+    signal.throwIfAborted()
     const message = `the Kubernetes API did not answer a ${body.kind}: access cannot be decided`
     throw new StatusError(503, 'ServiceUnavailable', message, { retryAfterSeconds: 1 }, error)
   }

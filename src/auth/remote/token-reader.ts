@@ -13,16 +13,16 @@ const GROUP = 'authentication.k8s.io'
  * Throws 503 where there is no answer.
  */
 export function buildReviewTokenReader(client: ReviewClient, clock: Pick<Clock, 'now'>): TokenReader {
-  const cache = buildAnswerCache<TokenVerdict | undefined>(clock)
+  const cache = buildAnswerCache<TokenVerdict | undefined>({ clock })
   return {
     read(token, audiences) {
       const key = createHash('sha256')
         .update(JSON.stringify([token, audiences]))
         .digest('base64')
-      return cache.get(key, async () => {
+      return cache.get(key, async (until) => {
         const spec = { token, ...(audiences.length > 0 && { audiences }) }
         const body = { kind: 'TokenReview', spec }
-        return verdictOf(await askForStatus(client, GROUP, 'tokenreviews', body, undefined), audiences)
+        return verdictOf(await askForStatus(client, GROUP, 'tokenreviews', body, until), audiences)
       })
     },
   }
