@@ -73,9 +73,10 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   app.register(websocket, {
     options: { maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false, handleProtocols: chooseProtocol },
     errorHandler: (error) => log.debug({ err: error }, 'a client broke its stream'),
-    preClose: () => sessions.drain(),
+    // Left to itself it would close all of them at once.
+    preClose: async () => {},
   })
-  cutConnectionsAtClose(app, clock)
+  cutConnectionsAtClose(app, clock, () => sessions.drain())
   // After the plugin's own hook, which says whether a request is an upgrade.
   app.after(() => addGate(app, options, tickets))
   registerSubresources(app, {

@@ -1,5 +1,5 @@
 /** Admission webhooks over HTTP. Contract: admission-overview.md, sections 2 and 3. */
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { AdmissionParts } from '../admission/judge.ts'
 import { WEBHOOKS } from '../admission/webhooks/paths.ts'
 import { answerReview } from '../admission/webhooks/review.ts'
@@ -12,14 +12,17 @@ const BODY_LIMIT_BYTES = 8 * 1024 * 1024
 export interface WebhookParts {
   admission: AdmissionParts
   log: Log
+  /** Throws where a caller gets no answer. Absent: anybody does. */
+  admit?: (request: FastifyRequest) => Promise<void>
 }
 
 /**
- * Registers every webhook at its path. Anybody may ask, as a Kubernetes API sends no credentials by default: a review
- * changes nothing, and tells nothing but whether its own object would be admitted.
+ * Registers every webhook at its path. Anybody may ask where `admit` does not say otherwise, as a Kubernetes API sends no
+ * credentials by default: a review changes nothing, and tells nothing but whether its own object would be admitted.
  */
-export function registerWebhooks(app: FastifyInstance, { admission, log }: WebhookParts): void {
+export function registerWebhooks(app: FastifyInstance, { admission, log, admit }: WebhookParts): void {
   app.register(async (scope) => {
+    if (admit) scope.addHook('onRequest', admit)
     scope.removeAllContentTypeParsers()
     // Whatever is sent is read; which media type it has is decided with the answer.
     scope.addContentTypeParser(

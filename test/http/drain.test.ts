@@ -1,0 +1,56 @@
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { WebSocket } from 'ws'
+import type { ServerOptions } from '../../src/http/server.ts'
+import { ALICE, vmiOf } from '../helpers/api.ts'
+import { fastClock } from '../helpers/fake-worker.ts'
+import { makeAuthority, servingPair, type TestAuthority } from '../helpers/pki.ts'
+import { serveStreams, StreamGuest, streamOf, VMI_PATH, type StreamServer } from '../helpers/stream-server.ts'
+
+let authority: TestAuthority
+beforeAll(async () => {
+  authority = await makeAuthority()
+})
+let server: StreamServer
+afterEach(() => server.app.close())
+
+describe.each(['ws', 'wss'])('while a server drains for a minute, over %s', (scheme) => {
+  async function serve(guest: StreamGuest): Promise<WebSocket> {
+    const options: Partial<ServerOptions> = {
+      // The minute takes three seconds.
+      clock: fastClock(20),
+      limits: { drainMs: 60_000 },
+      ...(scheme === 'wss' && { tls: await servingPair(authority) }),
+    }
+    server = await serveStreams([streamOf(async () => guest)], { vmi: vmiOf() }, options)
+    const url = `${scheme}://127.0.0.1:${server.port}${VMI_PATH}/test`
+    const socket = new WebSocket(url, { headers: ALICE, ca: authority.cert })
+    await once(socket, 'open')
+    return socket
+  }
+
+  test('a stream goes on, and is told when the minute is over', async () => {
+    const guest = new StreamGuest()
+    const socket = await serve(guest)
+    const closed = once(socket, 'close')
+    const closing = server.app.close()
+    await sleep(1500)
+    guest.push('still here')
+    expect(String((await once(socket, 'message'))[0])).toBe('still here')
+    const [code, reason] = await closed
+    expect([code, String(reason)]).toEqual([1001, 'the server is going away; connect again'])
+    await closing
+    expect(guest.destroyed).toBe(true)
+  })
+
+  test('the server is gone as soon as the last stream has ended', async () => {
+    const socket = await serve(new StreamGuest())
+    const startedAt = Date.now()
+    const closing = server.app.close()
+    await sleep(200)
+    socket.close()
+    await closing
+    expect(Date.now() - startedAt).toBeLessThan(1500)
+  })
+})
