@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { nodeNamesOf } from '../../qemu/argv/block-nodes.ts'
+import { QmpError } from '../../qemu/qmp/client.ts'
 import type { Machine } from '../guest/machine.ts'
 import type { GuestState } from '../guest/state.ts'
 
@@ -56,4 +57,9 @@ export function hasBitmap({ bitmaps }: Pick<Disk, 'bitmaps'>, name: string): boo
 export function namesFor(volumeName: string): { targetNode: string; job: string } {
   const digest = createHash('sha256').update(volumeName).digest('hex').slice(0, 8)
   return { targetNode: `b${digest}-target`, job: `backup-${digest}` }
+}
+
+/** For a command that takes down what may not be there: QEMU's refusal says no more than that it is not. */
+export function ignoreQmp(error: unknown): void {
+  if (!(error instanceof QmpError)) throw error
 }
