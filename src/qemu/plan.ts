@@ -50,6 +50,8 @@ export interface MachinePlan {
   rootPorts?: number
   /** QEMU waits for the guest's state, and for being told where to listen for it. */
   incoming?: boolean
+  /** Interface → device of the host that it is connected by, and what fits in its packets where that is stated. */
+  taps?: Record<string, { device: string; mtu?: number }>
   /** Context id and descriptor of the device that gives the guest vsock, where the host has one. */
   vsock?: { cid: number; fd: number }
   /** How a guest's memory is encrypted, where the host can: files hold base64. */

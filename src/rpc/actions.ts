@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { Condition } from '../kinds/meta.ts'
 import type { Vmi, VmiStatus } from '../kinds/kubevirt.ts'
+import type { AttachmentConfig } from '../kinds/network-attachment.ts'
 
 /** Which guest an action is for. The UID decides; names are for messages. */
 export interface GuestRef {
@@ -31,6 +32,8 @@ export interface SyncRequest {
   configMaps: ResolvedData
   /** The claims that the guest's volumes name, by name; one that does not exist is missing. */
   claims?: Record<string, GuestClaim>
+  /** The NetworkAttachmentDefinitions that the guest's networks name, by `multus.networkName` as it stands there. */
+  networks?: Record<string, AttachmentConfig>
   /** Cluster settings that shape a guest. */
   config: GuestConfig
 }

@@ -15,6 +15,7 @@ export function checkSync(value: unknown, uid: string): SyncRequest {
   expect(Number.isSafeInteger(request.epoch), 'epoch')
   for (const field of ['secrets', 'configMaps']) checkData(request[field], field)
   if (request.claims !== undefined) checkClaims(request.claims)
+  if (request.networks !== undefined) checkNetworks(request.networks)
   expect(typeof recordAt(request.config, 'config').allowEmulation === 'boolean', 'config.allowEmulation')
   // The fields the wire could get wrong were checked; the VMI's spec is admission's and the worker's to judge.
   return value as SyncRequest
@@ -35,6 +36,17 @@ function checkClaims(value: unknown): void {
     expect(areTexts, `claims.${name}.accessModes`)
     expect(Number.isSafeInteger(requestedBytes), `claims.${name}.requestedBytes`)
     expect(Number.isSafeInteger(capacityBytes), `claims.${name}.capacityBytes`)
+  }
+}
+
+function checkNetworks(value: unknown): void {
+  for (const [name, found] of Object.entries(recordAt(value, 'networks'))) {
+    const { problem, bridge, vlan = 1, mtu = 576, addresses = [] } = recordAt(found, `networks.${name}`)
+    expect(typeof (problem ?? bridge) === 'string', `networks.${name}.bridge`)
+    expect(Number.isInteger(vlan), `networks.${name}.vlan`)
+    expect(Number.isInteger(mtu), `networks.${name}.mtu`)
+    const areTexts = Array.isArray(addresses) && addresses.every((address) => typeof address === 'string')
+    expect(areTexts, `networks.${name}.addresses`)
   }
 }
 

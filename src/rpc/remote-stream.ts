@@ -32,7 +32,7 @@ export interface Upgraded {
 }
 
 const BODY_LIMIT = 64 * 1024
-const KEEP_ALIVE_MS = 30_000
+const KEEP_ALIVE_MS = 15_000
 
 /** Turns a new connection into a byte stream. Throws the worker's refusal, or what kept it from answering. */
 export async function dialRaw({ address, port, tls, path, signal }: DialOptions): Promise<Upgraded> {

@@ -12,7 +12,7 @@ export interface RpcServerOptions extends Omit<HandlerOptions, 'clock'> {
   clock?: Clock
 }
 
-const KEEP_ALIVE_MS = 30_000
+const KEEP_ALIVE_MS = 15_000
 
 /** The server of a worker. Disposing of it ends watches and streams, telling their users why, and closes it. */
 export interface RpcServer extends AsyncDisposable {

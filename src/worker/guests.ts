@@ -9,6 +9,7 @@ import { errnoOf } from './files/errno.ts'
 import { guestFiles } from './files/paths.ts'
 import { Guest } from './guest/guest.ts'
 import { type GuestState, newState, readState, UnreadableState } from './guest/state.ts'
+import type { Tap } from './network/bridge/tap.ts'
 import type { WorkerParts } from './parts.ts'
 
 /** The guests of a worker. */
@@ -26,17 +27,23 @@ export class Guests implements AsyncDisposable {
   async load(): Promise<void> {
     const { dirs, log } = this.#parts
     const starts: Promise<void>[] = []
+    const taps: Tap[] = []
+    let areKnown = true
     for (const entry of await readdir(dirs.stateDir, { withFileTypes: true })) {
       if (!entry.isDirectory()) continue
       try {
         const state = await readState(join(dirs.stateDir, entry.name, 'state.json'))
-        if (state)
-          starts.push(this.#admit(new Guest(state, this.#parts, () => this.#forget(entry.name)), entry.name))
+        if (!state) continue
+        taps.push(...(state.taps ?? []))
+        starts.push(this.#admit(new Guest(state, this.#parts, () => this.#forget(entry.name)), entry.name))
       } catch (error) {
         if (!(error instanceof UnreadableState)) throw error
         log.error({ err: error }, 'a guest is left alone')
+        areKnown = false
       }
     }
+    // Any could be of a guest that is left alone.
+    if (areKnown) await this.#parts.taps.sweep(taps)
     await Promise.all(starts)
   }
 
@@ -60,6 +67,11 @@ export class Guests implements AsyncDisposable {
     } finally {
       this.#arriving.delete(uid)
     }
+  }
+
+  /** All of them. */
+  list(): Guest[] {
+    return [...this.#guests.values()]
   }
 
   /** What is known of all of them. */

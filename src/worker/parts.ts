@@ -5,6 +5,7 @@ import type { NodeUpdate } from '../rpc/actions.ts'
 import type { WorkerDirs } from './files/paths.ts'
 import type { Limit } from './limit.ts'
 import type { Cids } from './network/cids.ts'
+import type { Taps } from './network/bridge/taps.ts'
 import type { LoopbackGuard } from './network/loopback-guard.ts'
 import type { UserChooser } from './user.ts'
 import type { Images } from './volumes/context.ts'
@@ -29,6 +30,7 @@ export interface WorkerParts {
   /** IP address at which QEMUs wait for guests from other nodes. */
   migrationAddress: string
   guard: LoopbackGuard
+  taps: Taps
   cids: Cids
   /** Device that gives guests vsock: `/dev/vhost-vsock`. */
   vhostVsock: string

@@ -33,6 +33,7 @@ import { checkRunDir, generatedDir, pinDir, type WorkerDirs } from './files/path
 import { Guests } from './guests.ts'
 import { Limit } from './limit.ts'
 import { Cids } from './network/cids.ts'
+import { Taps } from './network/bridge/taps.ts'
 import { LoopbackGuard } from './network/loopback-guard.ts'
 import type { Acceleration, WorkerParts } from './parts.ts'
 import { type QemuUser, userChooser } from './user.ts'
@@ -68,6 +69,8 @@ export interface WorkerOptions {
    * machine alone.
    */
   migrationAddress?: string
+  /** Bridges of this host that guests may be put on; none where absent. */
+  bridges?: readonly string[]
   /** Name or path of the program; `qemu-img` where absent. */
   qemuImg?: string
   /** Name or path of the program; `nft` where absent. */
@@ -113,6 +116,12 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
     vhostVsock: options.vhostVsock ?? '/dev/vhost-vsock',
     socat: options.socat ?? 'socat',
     guard: new LoopbackGuard({ clock, ...(options.nft && { nft: options.nft }) }),
+    taps: new Taps({
+      stateDir: dirs.stateDir,
+      bridges: options.bridges ?? [],
+      ...(options.nft && { nft: options.nft }),
+      log,
+    }),
     hostDiskPrefixes: options.hostDiskPrefixes ?? [],
     backupDirs: options.backupDirs ?? options.hostDiskPrefixes ?? [],
     ...(options.claimsDir && { claimsDir: options.claimsDir }),
@@ -160,7 +169,7 @@ function buildWorker({ options, parts, guests, watchers, opened }: Opened): Work
     screenshot: async (guest, how, signal) =>
       takeScreenshot(guests.get(guest), how, { clock: options.clock, signal }),
     usbredir: async (guest, signal) => openUsbRedir(guests.get(guest), signal),
-    backup: async (guest, how) => backUpGuest(guests.get(guest), how, parts),
+    backup: async (guest, how, signal) => backUpGuest(guests.get(guest), how, parts, signal),
     redefineCheckpoint: async (guest, checkpoint) => redefineCheckpoint(guests.get(guest), checkpoint),
     vsock: async (guest, vsock, signal) => openVsock(guests.get(guest), vsock, parts, signal),
     sevPlatform: async (guest, signal) => {
@@ -170,7 +179,7 @@ function buildWorker({ options, parts, guests, watchers, opened }: Opened): Work
     sevMeasurement: async (guest) => readSevMeasurement(guests.get(guest)),
     sevInjectSecret: async (guest, secret) => injectSevSecret(guests.get(guest), secret),
     portForward: async (guest, port, signal) =>
-      openPortForward(guests.get(guest), port, options.clock, signal),
+      openPortForward(guests.get(guest), port, { ...parts, guests }, signal),
     migrationFacts: async (ref) => tellMigrationFacts(guests.get(ref.guest), ref),
     prepareIncoming: async (request, signal) => prepareIncoming(guests, request, signal),
     startOutgoing: async (request) => startOutgoing(guests.get(request.guest), request),

@@ -20,7 +20,7 @@ const unsupported = (say: string): Fate => ({ reason: 'UnsupportedDevice', say }
 const missing = (say: string): Fate => ({ reason: 'HostResourceMissing', say })
 
 const REMOVE = 'remove the field'
-const ONE_NETWORK = unsupported('this node has the pod network only: use pod: {}')
+const NO_NETWORK_CLAIMS = unsupported('this node has no networks by resource claims: use pod: {} or multus')
 const NO_CLAIMS = unsupported(`this node does not hand out devices by resource claims: ${REMOVE}`)
 const NO_PINNING = unsupported(`this node does not give guests CPUs of their own: ${REMOVE}`)
 const NO_VFIO = missing('this node has no host devices to give away: remove the device')
@@ -35,8 +35,9 @@ export const FIELDS: Readonly<Record<string, Fate>> = {
   evictionStrategy: 'elsewhere',
   hostname: 'built',
   livenessProbe: 'elsewhere',
-  'networks[].multus': ONE_NETWORK,
-  'networks[].resourceClaim': ONE_NETWORK,
+  // The plan has the tap that the worker makes of it.
+  'networks[].multus': 'elsewhere',
+  'networks[].resourceClaim': NO_NETWORK_CLAIMS,
   networks: 'built',
   nodeSelector: 'elsewhere',
   priorityClassName: 'elsewhere',

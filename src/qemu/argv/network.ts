@@ -1,19 +1,23 @@
 import type { FieldPath } from '../../lib/field-path.ts'
+import type { MachinePlan } from '../plan.ts'
 import { type Build, virtioDriver, virtioPlace } from './build.ts'
 import type { DeviceArgs } from './command-line.ts'
 import { invalidConfig, unsupportedDevice } from './error.ts'
 import { macOf } from './mac.ts'
 import type { Place } from './ports.ts'
 import { checkName, DEVICES, deviceId, type InterfaceSpec, oneOf, SPEC } from './spec.ts'
+import { buildTapNetwork, mtuOf } from './tap-network.ts'
 import { buildUserNetwork } from './user-network.ts'
 
 /** Bindings of the API that this node does not have, with `binding` for plug-ins. */
-const OTHER_BINDINGS = ['bridge', 'sriov', 'passtBinding', 'binding', 'slirp', 'macvtap', 'passt'] as const
+const OTHER_BINDINGS = ['sriov', 'passtBinding', 'binding', 'slirp', 'macvtap', 'passt'] as const
 const MODELS = ['virtio', 'e1000', 'e1000e', 'igb', 'ne2k_pci', 'pcnet', 'rtl8139'] as const
 /** Those that are PCIe devices; the others are conventional ones. */
 const EXPRESS: readonly string[] = ['e1000e', 'igb']
 const ACPI_INDEX_LIMIT = 16_383
 const INTERFACES = DEVICES.child('interfaces')
+type Network = NonNullable<MachinePlan['spec']['networks']>[number]
+
 const POD_INTERFACE: InterfaceSpec = { name: 'default', masquerade: {} }
 
 /** A card for every interface; one on the pod's network where the spec names none and does not decline. */
@@ -52,17 +56,32 @@ function checkBinding({ plan }: Build, iface: InterfaceSpec, at: FieldPath): voi
   if (other)
     throw unsupportedDevice(
       at.child(other),
-      'this node connects guests by masquerade only: use masquerade: {} on the pod network',
+      'this node connects guests by masquerade and bridge only: use masquerade: {} on the pod network',
     )
-  if (!iface.masquerade) throw invalidConfig(at, 'has no binding: add masquerade: {}')
+  if (!iface.masquerade && !iface.bridge) throw invalidConfig(at, 'has no binding: add masquerade: {}')
   oneOf(iface.state, ['up', 'down', 'absent'], 'up', at.child('state'))
   const networks = plan.spec.networks ?? []
   const index = networks.findIndex(({ name }) => name === iface.name)
   const network = networks[index]
   if (!network)
     throw invalidConfig(at.child('name'), `there is no network ${iface.name}: add it to spec.networks`)
+  if (iface.bridge) return checkTap(network, at, SPEC.child('networks').index(index))
   if (network.pod) return
+  if (network.multus) {
+    throw unsupportedDevice(at.child('masquerade'), 'is for the pod network only: use bridge: {} on this one')
+  }
   throw invalidConfig(SPEC.child('networks').index(index), 'is a network of no kind: add pod: {}')
+}
+
+function checkTap({ pod, multus }: Network, at: FieldPath, networkAt: FieldPath): void {
+  if (multus) return
+  if (pod) {
+    throw unsupportedDevice(
+      at.child('bridge'),
+      'this node has no bridge for the pod network: use masquerade: {}, or multus with a NetworkAttachmentDefinition',
+    )
+  }
+  throw invalidConfig(networkAt, 'is a network of no kind: add multus with a networkName')
 }
 
 function addCard(build: Build, iface: InterfaceSpec, at: FieldPath): void {
@@ -72,16 +91,20 @@ function addCard(build: Build, iface: InterfaceSpec, at: FieldPath): void {
   if (plan.spec.domain.devices.networkInterfaceMultiqueue && vcpus > 1) {
     build.degrade(
       DEVICES.child('networkInterfaceMultiqueue'),
-      `${String(at)} has one queue, as has all of the user-mode network`,
+      `${String(at)} has one queue, as have all cards on this node`,
     )
   }
   const bootindex = bootIndexes.get(id)
-  line.json('-netdev', buildUserNetwork(build, iface, netdev, at))
+  const backend = iface.bridge
+    ? buildTapNetwork(build, iface, netdev, at)
+    : buildUserNetwork(build, iface, netdev, at)
+  line.json('-netdev', backend)
   line.device(at.child('model'), {
     ...modelOf(build, iface, id, at),
     id,
     netdev,
     mac: macOf(plan, iface, at),
+    ...mtuOf(build, iface),
     // Without a boot ROM the firmware does not stop to look for a network.
     ...(bootindex === undefined ? { romfile: '', rombar: 0 } : { bootindex }),
     ...(iface.acpiIndex !== undefined && { 'acpi-index': iface.acpiIndex }),

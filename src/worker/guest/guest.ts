@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import { refusedSubject } from '../../kinds/kind.ts'
 import { isFinal } from '../../kinds/kubevirt.ts'
 import { VMIS } from '../../kinds/table.ts'
@@ -9,12 +10,15 @@ import type {
   GuestRef,
   GuestReport,
   IncomingRequest,
+  PortForwardOptions,
   RemoveOptions,
   SyncRequest,
 } from '../../rpc/actions.ts'
 import { type GuestFiles, guestFiles } from '../files/paths.ts'
 import { ABORTED } from '../migration/outgoing.ts'
 import { abort, isArriving, isHandedOver, isMoving, isSending } from '../migration/state.ts'
+import { type BridgedParts, dialBridged } from '../network/bridge/forward.ts'
+import type { Tap } from '../network/bridge/tap.ts'
 import type { WorkerParts } from '../parts.ts'
 import { ConsoleLog } from '../streams/console-log.ts'
 import type { Execs } from '../agent/exec/execs.ts'
@@ -241,6 +245,19 @@ export class Guest implements AsyncDisposable {
   /** What running programs in the guest takes, besides its machine. */
   agentWork(): { state: Readonly<GuestState>; execs: Execs } {
     return { state: this.#record.state, execs: this.#life.agent.execs }
+  }
+
+  /** Its cards on bridges, as they are written down. */
+  get taps(): readonly Tap[] {
+    return this.#record.state.taps ?? []
+  }
+
+  /** A connection to a port in the guest by one of its bridges; `undefined` where none has an address of it. */
+  async dialBridged(
+    port: PortForwardOptions,
+    parts: Omit<BridgedParts, 'record'>,
+  ): Promise<Duplex | undefined> {
+    return dialBridged(port, { ...parts, record: this.#record })
   }
 
   /** Leaves the guest running. */

@@ -4,6 +4,7 @@ import type { IncomingRequest, SyncRequest } from '../../rpc/actions.ts'
 import type { GuestFiles } from '../files/paths.ts'
 import { abandonBackup, tendBackup } from '../backup/tend.ts'
 import { clearForwards } from '../network/user-net.ts'
+import { tendTaps } from '../network/bridge/tend.ts'
 import { tendGuest } from '../hotplug/tend.ts'
 import { GuestAgent } from '../agent/guest-agent.ts'
 import { Probes } from '../agent/probes.ts'
@@ -186,7 +187,7 @@ export class Life implements AsyncDisposable {
   }
 
   async #look(): Promise<Next> {
-    const { record, parts } = this.#options
+    const { record, parts, files } = this.#options
     const { machine } = this
     // Another step may have come in between.
     const isLeaving = record.state.removal && !this.#isComingBack()
@@ -205,8 +206,9 @@ export class Life implements AsyncDisposable {
     const { failure } = this.#probes
     if (failure) return this.#finish({ phase: 'Failed', reason: 'LivenessProbeFailed', message: failure })
     if ('again' in seen) return 'again'
-    const backup = await tendBackup({ machine, record, clock: parts.clock })
-    return soonest(seen, backup, await this.#tendVolumes(machine))
+    const backup = await tendBackup({ machine, record, files, clock: parts.clock })
+    const net = await tendTaps(machine.tapWatch, { record, ...parts })
+    return soonest(seen, backup, net, await this.#tendVolumes(machine))
   }
 
   async #tendVolumes(machine: Machine): Promise<Wait> {
@@ -318,9 +320,10 @@ export class Life implements AsyncDisposable {
     if (process) await endQemu(process, this.machine, this.#closing.signal)
     await this.#leave()
     await abandonBackup(record, parts.clock)
+    await parts.taps.remove(record.state.taps ?? [])
     await release(files)
     this.#isReleased = true
-    await record.keep({ process: undefined, launch: undefined })
+    await record.keep({ process: undefined, launch: undefined, taps: undefined })
   }
 
   async #leave(): Promise<void> {

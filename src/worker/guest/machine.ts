@@ -1,16 +1,20 @@
-import { join } from 'node:path'
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
-import { isAlive, signalProcess, waitForExit } from '../../qemu/process.ts'
-import { connectQmp, type QmpClient, QmpClosed, type QmpEvent } from '../../qemu/qmp/client.ts'
+import { isAlive, signalProcess } from '../../qemu/process.ts'
+import type { QmpClient, QmpEvent } from '../../qemu/qmp/client.ts'
 import { AgentLane } from '../agent/lane.ts'
+import { Exporter } from '../backup/exporter.ts'
+import { NBD_SOCKET } from '../backup/nbd.ts'
 import type { GuestFiles } from '../files/paths.ts'
-import { dial, type QemuSocket, withPinned } from '../files/pin.ts'
+import { dial, withPinned } from '../files/pin.ts'
+import { TapWatch } from '../network/bridge/tend.ts'
 import { Tunnels } from '../network/tunnels.ts'
 import { ConsoleLog } from '../streams/console-log.ts'
 import { Display } from '../streams/display.ts'
 import { SerialConsole } from '../streams/serial-console.ts'
 import { UsbSlots } from '../streams/usb-slots.ts'
+import { noteLastWords, type LastWords } from './last-words.ts'
+import { connectMonitor, endsWithin, socketOf } from './monitor.ts'
 import type { Launched } from './state.ts'
 
 /** What a machine is attached to with. */
@@ -32,20 +36,6 @@ export interface MachineOptions {
   signal: AbortSignal
 }
 
-/** What QEMU last told before it ended, or before its guest stood still. */
-export interface LastWords {
-  /** `reason` of the event `SHUTDOWN`, such as `guest-shutdown` or `host-signal`. */
-  shutdown?: string
-  /** Action of the event `WATCHDOG`. */
-  watchdog?: string
-  /** The guest's storage was full, by the event `BLOCK_IO_ERROR`. */
-  noSpace?: boolean
-  /** `reason` of the event `BLOCK_IO_ERROR`. */
-  ioError?: string
-  /** Why a memory dump has failed, by the event `DUMP_COMPLETED`. */
-  dumpError?: string
-}
-
 /** Events after which the state may be another one. */
 const CHANGING = [
   'STOP',
@@ -64,7 +54,6 @@ const CHANGING = [
   'BLOCK_JOB_COMPLETED',
   'BLOCK_JOB_ERROR',
 ]
-const MONITORS = ['qmp.sock', 'qmp-aux.sock']
 const AGENT_PORT = 'channel0'
 const AGENT_CHARDEV = 'qga0'
 /** A QEMU that ends closes its monitor first. */
@@ -84,6 +73,10 @@ export class Machine implements AsyncDisposable {
   readonly usb: UsbSlots
   /** Connections into the guest's network. */
   readonly tunnels = new Tunnels()
+  /** When its cards on bridges were looked at. */
+  readonly tapWatch: TapWatch
+  /** Brings the disks of a backup to who reads them. */
+  readonly exporter: Exporter
   readonly lastWords: LastWords = {}
   /** Disks that the guest was asked to let go of: device id → when first and last, milliseconds since 1970. */
   readonly unplugs = new Map<string, { firstMs: number; lastMs: number }>()
@@ -110,6 +103,7 @@ export class Machine implements AsyncDisposable {
     this.#options = options
     this.process = process
     this.#agentLane = new AgentLane(clock)
+    this.tapWatch = new TapWatch(clock)
     this.#qmp = qmp
     if (hasSerial && logsSerial) this.consoleLog = new ConsoleLog({ file: files.serialLog, clock, log })
     const serialOptions = {
@@ -119,6 +113,7 @@ export class Machine implements AsyncDisposable {
     }
     this.serial = hasSerial ? new SerialConsole(serialOptions) : undefined
     this.display = hasDisplay ? new Display(() => this.#withSocket('vnc.sock', dial)) : undefined
+    this.exporter = new Exporter({ dial: () => this.#withSocket(NBD_SOCKET, dial), log })
     this.usb = new UsbSlots((slot) => this.#withSocket(`usbredir${slot}.sock`, dial))
     this.#listen(qmp)
     this.#following = this.#follow()
@@ -235,11 +230,12 @@ export class Machine implements AsyncDisposable {
     this.display?.[Symbol.dispose]()
     this.usb[Symbol.dispose]()
     this.tunnels[Symbol.dispose]()
+    this.exporter[Symbol.dispose]()
   }
 
   async #withSocket<T>(name: string, use: (path: string) => Promise<T>): Promise<T> {
     const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(RECONNECT_MS)])
-    return withPinned(placeOf(this.#options, name), { alive: () => isAlive(this.process), signal }, use)
+    return withPinned(socketOf(this.#options, name), { alive: () => isAlive(this.process), signal }, use)
   }
 
   async #isAgentThere(): Promise<boolean> {
@@ -256,16 +252,9 @@ export class Machine implements AsyncDisposable {
     }
   }
 
-  #note({ event, data }: QmpEvent): void {
-    const words = this.lastWords
-    if (event === 'SHUTDOWN') words.shutdown = String(data.reason)
-    if (event === 'RESUME') delete words.shutdown
-    if (event === 'WATCHDOG') words.watchdog = String(data.action)
-    if (event === 'BLOCK_IO_ERROR') {
-      words.noSpace = data.nospace === true
-      words.ioError = String(data.reason)
-    }
-    if (event === 'DUMP_COMPLETED' && typeof data.error === 'string') words.dumpError = data.error
+  #note(told: QmpEvent): void {
+    noteLastWords(this.lastWords, told)
+    const { event, data } = told
     if (event === 'RESET') this.resets += 1
     if (event === 'VSERPORT_CHANGE' && data.id === AGENT_PORT) this.#agentCame(data.open === true)
   }
@@ -305,39 +294,4 @@ export class Machine implements AsyncDisposable {
     this.hasAgent = await this.#isAgentThere().catch(() => this.hasAgent)
     return true
   }
-}
-
-/** Whether a process is gone within that time. Throws the reason of `signal`. */
-export async function endsWithin(process: Launched, ms: number, signal?: AbortSignal): Promise<boolean> {
-  const limit = AbortSignal.timeout(ms)
-  try {
-    await waitForExit(process, signal ? AbortSignal.any([limit, signal]) : limit)
-    return true
-  } catch (error) {
-    signal?.throwIfAborted()
-    if (limit.aborted) return !isAlive(process)
-    throw error
-  }
-}
-
-function placeOf({ files, ownerUid }: MachineOptions, name: string): QemuSocket {
-  return { socket: join(files.runDir, name), pinDir: files.pinDir, ownerUid }
-}
-
-async function connectMonitor(options: MachineOptions, signal: AbortSignal): Promise<QmpClient> {
-  const { process, timeoutMs } = options
-  const alive = (): boolean => isAlive(process)
-  let failure: unknown
-  for (const socket of MONITORS) {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
-    try {
-      const connect = (path: string) => connectQmp(path, { timeoutMs, signal: limit, alive })
-      return await withPinned(placeOf(options, socket), { alive, signal: limit }, connect)
-    } catch (error) {
-      signal.throwIfAborted()
-      failure = error
-      if (!alive()) break
-    }
-  }
-  throw failure instanceof Error ? failure : new QmpClosed('no monitor answers', failure)
 }

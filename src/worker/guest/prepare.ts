@@ -10,6 +10,8 @@ import type { DiskFile, MachinePlan } from '../../qemu/plan.ts'
 import { resolveMachineType } from '../../qemu/probe.ts'
 import type { SyncRequest } from '../../rpc/actions.ts'
 import type { GuestFiles } from '../files/paths.ts'
+import { planTaps } from '../network/bridge/plan.ts'
+import type { Tap } from '../network/bridge/tap.ts'
 import { pinImages } from '../migration/pinned-images.ts'
 import type { WorkerParts } from '../parts.ts'
 import type { QemuUser } from '../user.ts'
@@ -28,6 +30,8 @@ export interface Prepared {
   user: QemuUser | undefined
   /** Image reference → digest, of all that were taken. */
   digests: Readonly<Record<string, string>>
+  /** Cards that are ports of bridges: to be made. */
+  taps: Tap[]
 }
 
 /** What a guest that comes from another node is made of, beside its spec. */
@@ -69,6 +73,7 @@ export async function prepareGuest(
   const { vmi } = request
   checkRequest(request, parts)
   const { files, slots, arrival } = options
+  const taps = planTaps(request, parts.taps)
   const machineType = arrival?.machineType ?? machineTypeOf(request, parts)
   const user = parts.userOf(vmi.metadata.uid)
   await makeFolders(files)
@@ -94,6 +99,7 @@ export async function prepareGuest(
     accelerator: parts.acceleration.accelerator,
     machineType,
     slots: arrival?.slots ?? slots,
+    ...(taps.length > 0 && { taps: buildTapPlan(taps) }),
     ...(sev && { sev }),
     ...(vsock && { vsock }),
     ...(arrival && { rootPorts: arrival.rootPorts, incoming: true }),
@@ -104,7 +110,13 @@ export async function prepareGuest(
   const built = buildArgv(plan, parts.clock.now())
   arrival?.check(built)
   await openRunDir(files, user)
-  return { plan, built, user, digests: images.digests }
+  return { plan, built, user, digests: images.digests, taps }
+}
+
+function buildTapPlan(taps: readonly Tap[]): NonNullable<MachinePlan['taps']> {
+  return Object.fromEntries(
+    taps.map(({ interface: name, device, mtu }) => [name, { device, ...(mtu && { mtu }) }]),
+  )
 }
 
 /** What can be refused at once, before anything is pulled. */

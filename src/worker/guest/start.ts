@@ -59,12 +59,16 @@ export async function startGuest(request: SyncRequest, options: StartOptions): P
     const degraded = [...prepared.built.degraded, ...(await exposedBy(prepared, parts))].map(
       ({ field, message }): Happened => ['Warning', 'DegradedFeature', `${field}: ${message}`],
     )
+    // Of an earlier try, where the spec was another one.
+    await parts.taps.remove(record.state.taps ?? [])
     await record.keep({
       ...facts,
       process: undefined,
       plugged: undefined,
       ...record.withEvents(CREATED, ...degraded),
     })
+    // After they are written down, so that they are taken away even if this worker ends now.
+    await parts.taps.make(prepared.taps, prepared.user)
     const process = await launch(prepared, options)
     return attachNew(process, options)
   }, signal)
@@ -140,10 +144,10 @@ type Facts = Pick<
   GuestState,
   'launch' | 'slots' | 'acpi' | 'hasSerial' | 'logsSerial' | 'hasDisplay' | 'build' | 'status'
 > &
-  Pick<Change, 'notMigratable' | 'sevLoaderSha'>
+  Pick<Change, 'notMigratable' | 'sevLoaderSha' | 'taps'>
 
 async function factsOf(request: SyncRequest, prepared: Prepared, parts: WorkerParts): Promise<Facts> {
-  const { plan, built, user, digests } = prepared
+  const { plan, built, user, digests, taps } = prepared
   const disks = disksOf(plan, request)
   const notMigratable = whyNotMigratable(plan, disks) ?? (await tooMuchGenerated(disks))
   const { spec } = request.vmi
@@ -163,6 +167,7 @@ async function factsOf(request: SyncRequest, prepared: Prepared, parts: WorkerPa
     logsSerial: logSerialConsole !== false,
     hasDisplay: autoattachGraphicsDevice !== false,
     notMigratable,
+    taps: taps.length > 0 ? taps : undefined,
     build: { hardware: hardwareOf(built.argv), disks, images: digests },
     status: withVolumes(await statusOf(plan, built.argv, disks), request),
   }

@@ -9,6 +9,7 @@ import type { AgentReport } from '../agent/view.ts'
 import type { DiskRecord } from '../migration/disks.ts'
 import type { Visible } from '../migration/hardware.ts'
 import type { MigrationState } from '../migration/state.ts'
+import type { Tap } from '../network/bridge/tap.ts'
 import type { QemuUser } from '../user.ts'
 
 /** Form of the record; raised when an older worker could not read it any more. */
@@ -95,6 +96,8 @@ export interface GuestState {
   /** Why it could not be moved to another node. */
   notMigratable?: { reason: string; message: string }
   build?: BuildRecord
+  /** Its cards that are ports of bridges of this host: written down before they are made. */
+  taps?: Tap[]
   /** Device id → disk that was added since: those that QEMU does not have (any more) do not count. */
   plugged?: Record<string, PluggedRecord>
   /** The latest migration that the node has had a part in. */

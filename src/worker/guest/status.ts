@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises'
 import { crc32 } from 'node:zlib'
 import type { VmiSpec } from '../../kinds/kubevirt.ts'
+import { memoryOverheadBytes } from '../../kinds/overhead.ts'
 import { isRecord, type JsonRecord } from '../../lib/json.ts'
 import type { MachinePlan } from '../../qemu/plan.ts'
 import { devicePrefix, letters } from '../hotplug/target.ts'
@@ -26,7 +27,14 @@ export async function statusOf(
   const kernelBootStatus = await kernelStatusOf(plan)
   return {
     machine: { type: plan.machineType },
-    ...(memory && { memory: { guestAtBoot: memory, guestCurrent: memory, guestRequested: memory } }),
+    ...(memory && {
+      memory: {
+        guestAtBoot: memory,
+        guestCurrent: memory,
+        guestRequested: memory,
+        memoryOverhead: formatBytes(memoryOverheadBytes(plan.spec)),
+      },
+    }),
     currentCPUTopology: topologyOf(argv),
     interfaces: interfacesOf(plan.spec, argv),
     volumeStatus: volumesOf(plan.spec),
@@ -86,7 +94,8 @@ function interfacesOf({ domain }: VmiSpec, argv: readonly string[]): NonNullable
       mac: String(device.mac),
       // What QEMU's own DHCP server gives the guest.
       ...(address && { ipAddress: address, ipAddresses: [address] }),
-      infoSource: 'domain',
+      infoSource: network.type === 'tap' ? 'domain, multus-status' : 'domain',
+      ...(typeof network.ifname === 'string' && { podInterfaceName: network.ifname }),
       queueCount: 1,
       linkState: isDown ? 'down' : 'up',
     }

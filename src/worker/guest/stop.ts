@@ -5,7 +5,8 @@ import { QmpClosed, QmpError, QmpTimeout } from '../../qemu/qmp/client.ts'
 import { AgentError, shutDownByAgent } from '../../qemu/qga/agent.ts'
 import { UntrustedSocket } from '../files/pin.ts'
 import type { Bell } from './bell.ts'
-import { endsWithin, type Machine } from './machine.ts'
+import type { Machine } from './machine.ts'
+import { endsWithin } from './monitor.ts'
 import type { Launched } from './state.ts'
 
 /** How a guest came to its end while it was being stopped. */

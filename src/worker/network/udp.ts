@@ -6,7 +6,7 @@ import type { DialParts, Target } from './tcp.ts'
 import type { UdpListeners } from './udp-listeners.ts'
 
 /** What a reader may be behind; more is dropped, as UDP has it. */
-const BUFFER_BYTES = 512 * 1024
+export const UDP_BUFFER_BYTES = 512 * 1024
 
 /**
  * A UDP socket that is connected to a port in the guest, as a byte stream of `lib/datagrams.ts`. QEMU listens for as
@@ -20,13 +20,17 @@ export async function dialUdp(
 ): Promise<Duplex> {
   signal.throwIfAborted()
   const { listener, release } = await listeners.acquire(machine, target)
-  const socket = createSocket({ type: 'udp4', recvBufferSize: BUFFER_BYTES, sendBufferSize: BUFFER_BYTES })
+  const socket = createSocket({
+    type: 'udp4',
+    recvBufferSize: UDP_BUFFER_BYTES,
+    sendBufferSize: UDP_BUFFER_BYTES,
+  })
   const close = async (): Promise<void> => {
     socket.close()
     await release()
   }
   try {
-    await connect(socket, listener.port, listener.address)
+    await connectDatagrams(socket, listener.port, listener.address)
     signal.throwIfAborted()
     return new DatagramStream(socket, close)
   } catch (error) {
@@ -35,7 +39,8 @@ export async function dialUdp(
   }
 }
 
-async function connect(socket: Socket, port: number, address: string): Promise<void> {
+/** Connects a UDP socket. Throws the system's error. */
+export async function connectDatagrams(socket: Socket, port: number, address: string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   socket.once('error', reject)
   socket.connect(port, address, () => {
@@ -45,21 +50,24 @@ async function connect(socket: Socket, port: number, address: string): Promise<v
   await promise
 }
 
-/** Ends, both ways, when its writer has: there is no half of a connection in UDP. */
-class DatagramStream extends Duplex {
+/**
+ * A connected UDP socket as a byte stream of `lib/datagrams.ts`; `close` is called once it is over. Ends, both ways,
+ * when its writer has: there is no half of a connection in UDP.
+ */
+export class DatagramStream extends Duplex {
   readonly #close: () => Promise<void>
   /** Takes apart what is written. */
   readonly #datagrams = datagramReader()
 
   constructor(socket: Socket, close: () => Promise<void>) {
-    super({ readableHighWaterMark: BUFFER_BYTES, autoDestroy: true })
+    super({ readableHighWaterMark: UDP_BUFFER_BYTES, autoDestroy: true })
     this.#close = close
     this.#datagrams.on('data', (datagram: Buffer) => {
       // One that the system does not take is lost, as any may be.
       socket.send(datagram, () => {})
     })
     socket.on('message', (datagram) => {
-      if (this.readableLength + datagram.length < BUFFER_BYTES) this.push(frameDatagram(datagram))
+      if (this.readableLength + datagram.length < UDP_BUFFER_BYTES) this.push(frameDatagram(datagram))
     })
     // An ICMP refusal: QEMU has ended, or does not listen any more.
     socket.on('error', (error) => this.destroy(error))

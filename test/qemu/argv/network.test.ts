@@ -150,6 +150,40 @@ describe('a hardware address', () => {
   )
 })
 
+describe('a network of a bridge', () => {
+  const iface = { name: 'lan', bridge: {}, macAddress: '02:00:00:00:00:07' }
+  const buildOn = (
+    more: Partial<InterfaceSpec> = {},
+    taps = { lan: { device: 'vg0123456789abc', mtu: 9000 } },
+  ) =>
+    buildArgv({
+      ...makePlan({
+        devices: { interfaces: [{ ...iface, ...more }] },
+        spec: { networks: [{ name: 'lan', multus: { networkName: 'lan' } }] },
+      }),
+      taps,
+    })
+
+  test('is a tap that is there already, and the guest is told what fits in a packet', () => {
+    const { argv } = buildOn()
+    expect(objectsOf(argv, '-netdev')).toEqual([
+      { type: 'tap', id: 'hn-lan', ifname: 'vg0123456789abc', script: 'no', downscript: 'no' },
+    ])
+    expect(deviceOf(argv, 'ua-lan')).toMatchObject({ mac: iface.macAddress, host_mtu: 9000 })
+  })
+
+  test('has no host_mtu for cards that know none, and says so', () => {
+    const { argv, degraded } = buildOn({ model: 'e1000' })
+    expect(deviceOf(argv, 'ua-lan')).not.toHaveProperty('host_mtu')
+    expect(degraded.map(({ message }) => message).join()).toContain('mtu of 9000')
+  })
+
+  test('needs its tap, and hands out no DHCP options', () => {
+    expect(() => buildOn({}, {} as never)).toThrow(expect.objectContaining({ reason: 'HostResourceMissing' }))
+    expect(() => buildOn({ dhcpOptions: { bootFileName: 'pxe' } })).toThrow(/dhcpOptions.bootFileName/)
+  })
+})
+
 describe('what this node cannot do is refused', () => {
   test.each(['bridge', 'sriov', 'passtBinding', 'slirp', 'macvtap', 'passt'])('the binding %s', (binding) => {
     const interfaces = [{ name: 'default', [binding]: {} }]
@@ -165,7 +199,7 @@ describe('what this node cannot do is refused', () => {
   test.each<[RegExp, Partial<InterfaceSpec>, Partial<VmiSpec>]>([
     [/interfaces\[0\].binding: /, { binding: { name: 'plug' } }, {}],
     [
-      /networks\[0\].multus: this node has the pod network only/,
+      /interfaces\[0\].masquerade: is for the pod network only: use bridge/,
       {},
       { networks: [{ name: 'default', multus: { networkName: 'n' } }] },
     ],
