@@ -2,7 +2,7 @@ import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { refusedSubject } from '../kinds/kind.ts'
 import { VMIS } from '../kinds/table.ts'
-import { badRequest, notFound } from '../lib/errors.ts'
+import { badRequest, notFound, serviceUnavailable } from '../lib/errors.ts'
 import type { GuestRef, GuestReport, SyncRequest } from '../rpc/actions.ts'
 import { syncFolder } from './files/durable.ts'
 import { errnoOf } from './files/errno.ts'
@@ -18,6 +18,7 @@ export class Guests implements AsyncDisposable {
   readonly #guests = new Map<string, Guest>()
   /** Guests that are just being written down, so that nobody does it twice. */
   readonly #arriving = new Map<string, Promise<Guest>>()
+  #isClosing = false
 
   constructor(parts: WorkerParts) {
     this.#parts = parts
@@ -54,12 +55,17 @@ export class Guests implements AsyncDisposable {
     return guest
   }
 
-  /** The guest of a request, which is written down where it is new, `fresh` with it. Throws 400 for a UID that is none. */
+  /**
+   * The guest of a request, which is written down where it is new, `fresh` with it. Throws 400 for an epoch that is none,
+   * 503 where the worker is about to end.
+   */
   async getOrCreate({ vmi, epoch }: SyncRequest, fresh: Partial<GuestState> = {}): Promise<Guest> {
     const { uid, namespace, name } = vmi.metadata
     if (!Number.isSafeInteger(epoch)) throw badRequest(`${epoch} is no epoch`)
     const known = this.#guests.get(uid) ?? this.#arriving.get(uid)
     if (known) return known
+    // Nobody would take leave of it.
+    if (this.#isClosing) throw serviceUnavailable('the worker of this node is about to end: try again')
     const arriving = this.#create({ ...newState({ uid, namespace, name }, epoch), ...fresh })
     this.#arriving.set(uid, arriving)
     try {
@@ -81,6 +87,8 @@ export class Guests implements AsyncDisposable {
 
   /** Leaves the guests running. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosing = true
+    await Promise.allSettled(this.#arriving.values())
     await Promise.all([...this.#guests.values()].map((guest) => guest[Symbol.asyncDispose]()))
     this.#guests.clear()
   }

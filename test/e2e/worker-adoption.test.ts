@@ -18,6 +18,7 @@ import {
   removeAll,
   requestFor,
   Screen,
+  TYPING,
   type WorkerHome,
   WorkerWatch,
 } from '../helpers/worker.ts'
@@ -73,7 +74,7 @@ requireQemu()('guests outlive their worker', () => {
       await using second = await openTestWorker(home)
       expect(await second.report(guest)).toMatchObject({ phase: 'Running' })
       expect(pidOf(home, guest.uid)).toBe(pid)
-      const screen = new Screen(await second.console(guest))
+      const screen = new Screen(await second.console(guest, TYPING))
       await screen.shows(/tick/)
       expect(await second.sync(requestFor(vmi, { epoch: 3 }))).toMatchObject({ phase: 'Running', epoch: 3 })
       await expect(second.sync(requestFor(vmi, { epoch: 2 }))).rejects.toMatchObject({

@@ -26,6 +26,8 @@ import {
   removeAll,
   requestFor,
   Screen,
+  TYPING,
+  WATCHING,
   type WorkerHome,
   WorkerWatch,
 } from '../helpers/worker.ts'
@@ -62,10 +64,8 @@ requireQemu()('a worker and its guests', () => {
       currentCPUTopology: { sockets: 1, cores: 1, threads: 1 },
       interfaces: [{ name: 'default', ipAddress: '10.0.2.2', mac: expect.stringMatching(/^02:/) }],
     })
-    expect(running.conditions).toContainEqual(
-      expect.objectContaining({ type: 'LiveMigratable', status: 'False', reason: 'DisksNotLiveMigratable' }),
-    )
-    const screen = new Screen(await worker.console(guest))
+    expect(running.conditions).toContainEqual({ type: 'LiveMigratable', status: 'True' })
+    const screen = new Screen(await worker.console(guest, TYPING))
     await screen.shows(/Hello from virtgate guest alpha/)
     await screen.shows(/GUEST-READY/)
     screen.type('echo sum=$((40+2))')
@@ -106,7 +106,7 @@ requireQemu()('a worker and its guests', () => {
     const guest = refOf(vmi)
     await worker.sync(requestFor(vmi))
     await watch.report(guest.uid, ({ phase }) => phase === 'Running')
-    const screen = new Screen(await worker.console(guest))
+    const screen = new Screen(await worker.console(guest, TYPING))
     await screen.shows(/GUEST-READY/)
     const asked = Date.now()
     await worker.remove(guest, { graceSeconds: 60 })
@@ -125,7 +125,7 @@ requireQemu()('a worker and its guests', () => {
     await worker.sync(requestFor(vmi))
     await watch.report(guest.uid, ({ phase }) => phase === 'Running')
     const pid = pidOf(home, guest.uid)
-    const screen = new Screen(await worker.console(guest))
+    const screen = new Screen(await worker.console(guest, TYPING))
     const nextBoot = async () => {
       await screen.shows(/GUEST-READY/)
       screen.text = ''
@@ -166,7 +166,7 @@ requireQemu()('a worker and its guests', () => {
       expect.objectContaining({ type: 'Paused', reason: 'PausedByUser' }),
     )
     const tries = await Promise.allSettled(
-      Array.from({ length: 20 }, () => worker.vnc(guest, { preserveSession: true })),
+      Array.from({ length: 20 }, () => worker.vnc(guest, { ...WATCHING, preserveSession: true })),
     )
     const [first, ...others] = tries.flatMap((result) =>
       result.status === 'fulfilled' ? [result.value] : [],
@@ -175,17 +175,17 @@ requireQemu()('a worker and its guests', () => {
     expect(tries.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 503 } })
     expect(String((await once(first!, 'data'))[0])).toBe('RFB 003.008\n')
     const cut = closing(first!)
-    const second = await worker.vnc(guest, { preserveSession: false })
+    const second = await worker.vnc(guest, WATCHING)
     await cut
     expect(String((await once(second, 'data'))[0])).toBe('RFB 003.008\n')
     second.destroy()
     await once(second, 'close')
-    const third = await worker.vnc(guest, { preserveSession: true })
+    const third = await worker.vnc(guest, { ...WATCHING, preserveSession: true })
     third.destroy()
 
-    const older = await worker.console(guest)
+    const older = await worker.console(guest, TYPING)
     const taken = closing(older)
-    const screen = new Screen(await worker.console(guest))
+    const screen = new Screen(await worker.console(guest, TYPING))
     await taken
     await worker.unpause(guest)
     expect((await worker.report(guest)).conditions.some(({ type }) => type === 'Paused')).toBe(false)
@@ -214,10 +214,10 @@ requireQemu()('a worker and its guests', () => {
     const display = join(home.runDir, uid, 'vnc.sock')
     renameSync(display, `${display}.real`)
     symlinkSync(decoy.path, display)
-    await expect(worker.vnc(refOf(vmi), { preserveSession: false })).rejects.toThrow('it is not a socket')
+    await expect(worker.vnc(refOf(vmi), WATCHING)).rejects.toThrow('it is not a socket')
     rmSync(display)
     linkSync(decoy.path, display)
-    const stranger = worker.vnc(refOf(vmi), { preserveSession: false }).then(
+    const stranger = worker.vnc(refOf(vmi), WATCHING).then(
       () => 'connected',
       (error: Error) => error.message,
     )

@@ -15,6 +15,7 @@ import {
   removeAll,
   requestFor,
   Screen,
+  TYPING,
   type WorkerHome,
   WorkerWatch,
 } from '../helpers/worker.ts'
@@ -84,7 +85,7 @@ requireQemu()('volumes of guests', () => {
       'host=vdf',
     ])
     expect(status.migrationMethod).toBe('BlockMigration')
-    const screen = new Screen(await worker.console(refOf(vmi)))
+    const screen = new Screen(await worker.console(refOf(vmi), TYPING))
     await screen.shows(/seed cidata on \/dev\/vdc/)
     await screen.shows(/from-user-data/)
     await screen.shows(/GUEST-READY/)
@@ -127,7 +128,7 @@ requireQemu()('volumes of guests', () => {
       'a claim',
       { name: 'x', persistentVolumeClaim: { claimName: 'c' } },
       'UnsupportedDevice',
-      /spec\.volumes\[0\]\.persistentVolumeClaim: .*use one of containerDisk/,
+      /spec\.volumes\[0\]\.persistentVolumeClaim: .*no directory of claims: start its worker with --claims/,
     ],
     [
       'a file of the host that is not allowed',

@@ -10,7 +10,7 @@
  * `blank` has no picture of its display. Words about disks stand in `fake-disks.ts`.
  */
 import { createHash, type Hash } from 'node:crypto'
-import { appendFileSync, rmSync, writeFileSync } from 'node:fs'
+import { openSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { FakeFault, fakeDisks } from './fake-disks.ts'
 import { pattern } from '../helpers/pattern.ts'
@@ -42,7 +42,8 @@ function socketOf(id: string): string | undefined {
 }
 
 const chardevs = args.flatMap((arg) => /^socket,id=([^,]*)/.exec(arg)?.[1] ?? [])
-const serialLog = /logfile=([^,]*)/.exec(chardevOf('ser0'))?.[1]
+const serialLogFile = /logfile=([^,]*)/.exec(chardevOf('ser0'))?.[1]
+const serialLog = serialLogFile === undefined ? undefined : openSync(serialLogFile, 'a', 0o600)
 let serial: Socket | undefined
 
 function listen(path: string | undefined, serve: (socket: Socket) => void): void {
@@ -156,7 +157,7 @@ function answerOf(run: () => unknown): object {
 /** To whoever is connected, then to the log; answers whether more is wanted. */
 function print(bytes: string | Buffer): boolean {
   const isFree = serial === undefined || serial.destroyed || serial.write(bytes)
-  if (serialLog !== undefined) appendFileSync(serialLog, bytes)
+  if (serialLog !== undefined) writeSync(serialLog, typeof bytes === 'string' ? Buffer.from(bytes) : bytes)
   return isFree
 }
 

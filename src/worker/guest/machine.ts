@@ -222,6 +222,8 @@ export class Machine implements AsyncDisposable {
     await this.consoleLog?.[Symbol.asyncDispose]()
     await this.#qmp.close()
     await this.#following
+    // Where it was just being connected anew.
+    await this.#qmp.close()
   }
 
   #endStreams(): void {

@@ -34,6 +34,8 @@ export class CatchUp implements Disposable {
   readonly #parts: CatchUpParts
   readonly #cursor: LogCursor
   readonly #stop = new AbortController()
+  /** What comes next is read while its reader is busy with what came before. */
+  #ahead: Promise<Buffer> | undefined
   /** Nothing comes from here on, as the port is gone. */
   #end: number | undefined
   #isWanted = false
@@ -55,8 +57,8 @@ export class CatchUp implements Disposable {
   finish(end: number | undefined): void {
     if (end === undefined) this.#over(new StreamEnded('behind'))
     else this.#end = end
-    // Where all was read already, nobody asks for more.
-    if (end !== undefined && !this.#isBusy && this.#cursor.position >= end) this.#over()
+    // Where all was pushed already, nobody asks for more.
+    if (end !== undefined && !this.#isBusy && !this.#ahead && this.#cursor.position >= end) this.#over()
   }
 
   [Symbol.dispose](): void {
@@ -78,17 +80,24 @@ export class CatchUp implements Disposable {
 
   async #step(): Promise<void> {
     const { output, push, onLive } = this.#parts
-    const bytes = await this.#next()
+    const bytes = await (this.#ahead ?? this.#next())
+    this.#ahead = undefined
     if (this.#stop.signal.aborted) return
     // From here on nothing else runs until this is done.
     const end = this.#end ?? output.end
     const isAll = this.#cursor.position === end
     if (isAll && this.#end === undefined && !output.check(bytes)) throw new StreamEnded('behind')
     this.#isWanted = bytes.length === 0 || push(bytes)
-    if (!isAll) return
+    if (!isAll) return this.#readAhead()
     if (this.#end !== undefined) return this.#over()
     onLive()
     this[Symbol.dispose]()
+  }
+
+  #readAhead(): void {
+    this.#ahead = this.#next()
+    // Told to whoever wants it.
+    this.#ahead.catch(() => {})
   }
 
   /** The next bytes. Throws `StreamEnded` where they cannot be had. */

@@ -26,12 +26,14 @@ export interface LogLimits {
   step: number
   /** At most, for a reader that is slow. */
   most: number
+  /** Milliseconds between cuts, each of which forks a process; at half of `most` it is cut all the same. */
+  everyMs: number
 }
 
 const MIB = 1024 * 1024
 /** What is kept of a guest's log. Source: contract 3.4; `most` has room for the slowest reader of 64 MiB. */
-export const LOG_LIMITS: LogLimits = { keep: 4 * MIB, step: 8 * MIB, most: 128 * MIB }
-const READ_BYTES = 128 * 1024
+export const LOG_LIMITS: LogLimits = { keep: 4 * MIB, step: 2 * MIB, most: 128 * MIB, everyMs: 1000 }
+const READ_BYTES = 64 * 1024
 const BLOCK = 4096
 
 /**
@@ -50,6 +52,7 @@ export class ConsoleLog implements AsyncDisposable {
   #floor = 0
   /** How much it may have grown since it was last looked at; the worker may just have started. */
   #grown: number
+  #cutAtMs = 0
   readonly #limits: LogLimits
   #tidying: Promise<void> | undefined
   #isClosed = false
@@ -187,14 +190,17 @@ export class ConsoleLog implements AsyncDisposable {
     await this.#open()
     await this.#index.save()
     if (this.#index.isFull) await this.#index.rewrite(this.#base, this.#floor)
-    const { keep, step, most } = this.#limits
+    const { keep, step, most, everyMs } = this.#limits
     if (this.#grown < step) return
     this.#grown = 0
     const end = await this.size()
     if (!this.#canPunch) return this.#empty(end)
     const needed = Math.min(end - keep, ...[...this.#cursors].map(({ position }) => position))
     const floor = Math.floor(Math.max(needed, end - most) / BLOCK) * BLOCK
-    if (floor - this.#floor < step) return
+    const now = this.#parts.clock.now()
+    const isHasty = now - this.#cutAtMs < everyMs && floor - this.#floor < most / 2
+    if (floor - this.#floor < step || isHasty) return
+    this.#cutAtMs = now
     // Before the hole is there: nobody may read it.
     await this.#index.rewrite(this.#base, floor)
     this.#floor = floor
@@ -243,7 +249,7 @@ export class LogCursor implements AsyncDisposable {
   }
 
   /**
-   * The next bytes, at most 128 KiB and none from `end` on; nothing where there are none yet. One call at a time. Throws
+   * The next bytes, at most 64 KiB and none from `end` on; nothing where there are none yet. One call at a time. Throws
    * `StreamEnded` where they are not kept any more, and the system's error.
    */
   async read(end: number): Promise<Buffer> {

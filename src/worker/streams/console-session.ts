@@ -7,6 +7,8 @@ import { CatchUp, type LiveOutput } from './catch-up.ts'
 export interface Keyboard {
   /** Resolves once the guest's port has taken the bytes, or the session is gone. */
   type(session: ConsoleSession, bytes: Buffer): Promise<void>
+  /** The session, which has asked for time, has read all there was. */
+  goOn(session: ConsoleSession): void
   /** The session is over. */
   leave(session: ConsoleSession): void
 }
@@ -22,7 +24,9 @@ export interface SessionParts {
 
 /** Bytes of output that wait in memory for a session; what is behind them is read from the log when it is needed. */
 const LIVE_LIMIT = 256 * 1024
-/** The same, for a session that has no log to read from. Source: contract 3.4. */
+/** With so many waiting, a session is about to be behind. */
+const ALMOST_BEHIND = 128 * 1024
+/** The same as the first, for a session that has no log to read from. Source: contract 3.4. */
 const BEHIND_LIMIT = 1024 * 1024
 /** What the stream itself keeps: little, as it keeps an object for each of the guest's writes. */
 const OUTPUT_BUFFER = 1024
@@ -40,6 +44,8 @@ export class ConsoleSession extends Duplex {
   readonly #backlog = new Backlog()
   #behind: CatchUp | undefined
   #isWanted = false
+  /** It has asked for time since it last had read all there was. */
+  #hasAsked = false
   /** Nothing more will be delivered. */
   #isFinished = false
   /** Behind the backlog comes the end. */
@@ -74,6 +80,13 @@ export class ConsoleSession extends Duplex {
     else this.destroy(new StreamEnded('behind'))
   }
 
+  /** Whether what comes next should wait for a moment; asked for once, until all has been read that waits. */
+  asksForTime(): boolean {
+    if (this.#hasAsked || this.#behind || this.#backlog.length < ALMOST_BEHIND) return false
+    this.#hasAsked = true
+    return true
+  }
+
   /** The guest's port is gone, having said all before `end`: that arrives, then the session ends. */
   finish(end?: number): void {
     if (this.#isFinished) return
@@ -86,6 +99,10 @@ export class ConsoleSession extends Duplex {
   override _read(): void {
     this.#isWanted = true
     const bytes = this.#backlog.take()
+    if (this.#hasAsked && this.#backlog.length === 0) {
+      this.#hasAsked = false
+      this.#keyboard.goOn(this)
+    }
     if (bytes) this.#isWanted = this.push(bytes)
     else if (this.#isOver) this.push(null)
     else this.#behind?.wake()

@@ -8,6 +8,7 @@ import type { LiveOutput } from './catch-up.ts'
 import type { ConsoleLog } from './console-log.ts'
 import { ConsoleSession, type Keyboard } from './console-session.ts'
 import { LogPlace } from './log-place.ts'
+import { PortPause } from './port-pause.ts'
 
 /** What a console is opened with. */
 export interface SerialOptions {
@@ -45,6 +46,7 @@ export class SerialConsole implements Keyboard, LiveOutput, Disposable {
   readonly #options: SerialOptions
   readonly #place: LogPlace
   readonly #sessions = new Set<ConsoleSession>()
+  readonly #pause: PortPause
   #port: Socket | undefined
   #writer: ConsoleSession | undefined
   #typing: Promise<void> | undefined
@@ -56,6 +58,7 @@ export class SerialConsole implements Keyboard, LiveOutput, Disposable {
     this.clock = options.clock
     this.log = options.log
     this.#place = new LogPlace(options.clock, options.log)
+    this.#pause = new PortPause(options.clock)
   }
 
   get end(): number | undefined {
@@ -80,7 +83,7 @@ export class SerialConsole implements Keyboard, LiveOutput, Disposable {
     }
     this.#port = port
     this.#place.begin()
-    port.on('data', (bytes: Buffer) => this.#take(bytes))
+    port.on('data', (bytes: Buffer) => this.#take(bytes, port))
     // 'close' follows.
     port.on('error', () => {})
     port.once('close', () => this.#lost(port))
@@ -124,8 +127,13 @@ export class SerialConsole implements Keyboard, LiveOutput, Disposable {
     await promise
   }
 
+  goOn(session: ConsoleSession): void {
+    this.#pause.goOn(session)
+  }
+
   leave(session: ConsoleSession): void {
     this.#sessions.delete(session)
+    this.#pause.goOn(session)
     if (this.#writer === session) this.#writer = undefined
   }
 
@@ -137,14 +145,18 @@ export class SerialConsole implements Keyboard, LiveOutput, Disposable {
   [Symbol.dispose](): void {
     this.#closed = true
     this.#retry?.[Symbol.dispose]()
+    this.#pause[Symbol.dispose]()
     this.#port?.destroy()
     this.#finish()
   }
 
-  #take(bytes: Buffer): void {
+  #take(bytes: Buffer, port: Socket): void {
     const position = this.#place.end
     this.#place.took(bytes)
-    for (const session of this.#sessions) session.deliver(bytes, position)
+    for (const session of this.#sessions) {
+      session.deliver(bytes, position)
+      if (session.asksForTime()) this.#pause.waitFor(session, port)
+    }
     this.log?.grew(bytes.length, position)
   }
 
