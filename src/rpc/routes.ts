@@ -51,7 +51,9 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   'POST /w/v1/vmis/{uid}/unfreeze': call((actions, { guest, signal }) => actions.unfreeze(guest, signal)),
   'GET /w/v1/vmis/{uid}/agent': call((actions, { guest, signal }) => actions.agentInfo(guest, signal)),
   'POST /w/v1/vmis/{uid}/screenshot': call(async (actions, { guest, body, signal }) => ({
-    png: (await actions.screenshot(guest, options.checkScreenshot(parseJson(body)), signal)).toString('base64'),
+    png: (await actions.screenshot(guest, options.checkScreenshot(parseJson(body)), signal)).toString(
+      'base64',
+    ),
   })),
   'GET /w/v1/vmis/{uid}/sev/platform': call((actions, { guest, signal }) =>
     actions.sevPlatform(guest, signal),

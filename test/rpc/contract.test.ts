@@ -302,7 +302,9 @@ describe.each([
 
   test('is told how a display is claimed', async () => {
     const stream = await setup.actions.vnc(GUEST, { preserveSession: true, maxSessions: 2, user: 'bob' })
-    expect(setup.worker.asked).toEqual([['vnc', GUEST, { preserveSession: true, maxSessions: 2, user: 'bob' }]])
+    expect(setup.worker.asked).toEqual([
+      ['vnc', GUEST, { preserveSession: true, maxSessions: 2, user: 'bob' }],
+    ])
     stream.destroy()
   })
 
