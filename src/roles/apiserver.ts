@@ -1,23 +1,36 @@
 import type { AddressInfo } from 'node:net'
+import { hostname } from 'node:os'
 import type { FastifyInstance } from 'fastify'
 import type { Authenticator } from '../auth/access.ts'
 import { unionAuthenticator } from '../auth/authenticate.ts'
 import { buildCertificateAuthenticator } from '../auth/client-certificate.ts'
+import { buildFrontProxy } from '../auth/front-proxy/authenticator.ts'
+import { openTrustCache, type TrustSource } from '../auth/front-proxy/trust-cache.ts'
 import { buildReviewAuthorizer } from '../auth/remote/authorizer.ts'
 import { buildReviewTokenReader } from '../auth/remote/token-reader.ts'
 import { buildTokenAuthenticator } from '../auth/service-account-tokens.ts'
 import { registerAggregatedRoot } from '../http/aggregated-root.ts'
+import type { AuditLog } from '../http/audit.ts'
+import { buildProfiler } from '../http/profiler.ts'
+import { registerReadiness } from '../http/readiness.ts'
 import { buildServer } from '../http/server.ts'
-import { reloadTls, type Tls } from '../http/tls.ts'
+import { reloadTls } from '../http/tls.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { openEventRecorder } from '../store/event-recorder.ts'
+import { openInformer } from '../store/informer.ts'
 import type { Parts } from '../subresources/subresource.ts'
 import { subresources } from '../subresources/index.ts'
+import { certificateCheck, trustCheck } from './apiserver-checks.ts'
+import { openConfigurationCache } from './cluster-configuration.ts'
+import { buildClusterExpander, lateShapes } from './cluster-expander.ts'
 import { openClusterNodes, type ClusterNodesOptions } from './cluster-nodes.ts'
+import { openClusterWebhooks } from './cluster-webhooks.ts'
 import { openCluster, type ClusterOptions } from './cluster.ts'
 import { parseListen, urlOf } from './listen.ts'
+import { namelessTls } from './nameless-tls.ts'
+import { buildTicketKeys } from './ticket-keys.ts'
 import { groupVersion } from './version.ts'
 import { openWatchedTls, type WatchedTls } from './watched-tls.ts'
 
@@ -27,21 +40,33 @@ export interface ApiServerRoleOptions extends ClusterOptions, ClusterNodesOption
   listen: string
   servingCert: string
   servingKey: string
-  /** Whose client certificates are believed; those of nobody where absent. */
+  /** Whose client certificates are believed, besides those of kube-apiserver; those of nobody where absent. */
   clientCa?: string
+  /** `ADDRESS:PORT` of the admission webhooks; none are served where absent. They show the same pair. */
+  webhookListen?: string
+  /** Who has a certificate of it may ask the webhooks; anybody may where absent. */
+  webhookClientCa?: string
+  /** Where KubeVirt's own accounts and the KubeVirt object are. */
+  installNamespace: string
   /** How long open consoles may go on when the server ends. */
   drainSeconds: number
+  /** Pages that may open streams, besides our own. */
+  allowedOrigins: readonly string[]
   log: Log
+  /** Who did what. */
+  audit: AuditLog
 }
 
 /** An API server that listens. Closing it lets open streams end first. */
 export interface RunningApiServer extends AsyncDisposable {
   url: string
+  /** Where the webhooks are served, if they are. */
+  webhookUrl?: string
 }
 
 /**
- * Serves the subresource API for objects that a Kubernetes API holds. That API says who a bearer token belongs to and
- * who may do what.
+ * Serves the subresource API for objects that a Kubernetes API holds, and on another port the admission webhooks. That
+ * API forwards requests to us, says on whose behalf, who a bearer token belongs to and who may do what.
  */
 export async function openApiServerRole(options: ApiServerRoleOptions): Promise<RunningApiServer> {
   const { log } = options
@@ -53,13 +78,31 @@ export async function openApiServerRole(options: ApiServerRoleOptions): Promise<
   const events = stack.use(
     openEventRecorder({ store, component: 'virtgate-apiserver', clock: systemClock, log }),
   )
-  const app = buildApp(options, { store, nodes, events }, client, serving)
+  const configuration = stack.use(openConfigurationCache(store, systemClock, log))
+  const trust = stack.use(openTrustCache({ store, openInformer, clock: systemClock, log }))
+  const readConfiguration = () => configuration.read()
+  const parts = {
+    store,
+    nodes,
+    events,
+    configuration: readConfiguration,
+    expander: buildClusterExpander(store, readConfiguration),
+    shapes: lateShapes(),
+  }
+  const kubeVirts = configuration.objects
+  const webhooks = stack.use(await openClusterWebhooks({ ...options, serving, store, kubeVirts }))
+  const app = buildApp(options, parts, client, serving, trust)
+  registerReadiness(app, [trustCheck(trust), certificateCheck(serving), ...webhooks.checks], log)
   stack.defer(() => app.close())
   await app.listen(listen)
   // It listens on a port, not on a socket in the file system.
   const { port } = app.server.address() as AddressInfo
   const open = stack.move()
-  return { url: urlOf(listen.host, port), [Symbol.asyncDispose]: () => open.disposeAsync() }
+  return {
+    url: urlOf(listen.host, port),
+    ...(webhooks.url !== undefined && { webhookUrl: webhooks.url }),
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
+  }
 }
 
 /** Without an authority for clients, the certificate stands in for it: it is watched anyway, and nobody believes it. */
@@ -72,21 +115,27 @@ function buildApp(
   parts: Parts,
   client: KubeClient,
   serving: WatchedTls,
+  trust: TrustSource,
 ): FastifyInstance {
-  const { clientCa, drainSeconds, log } = options
-  const tlsOf = ({ cert, key, ca }: Tls & { ca: string }): Tls => ({
-    cert,
-    key,
-    ...(clientCa !== undefined && { ca }),
-  })
+  const { drainSeconds, log } = options
+  const frontProxy = buildFrontProxy(trust)
   // No impersonation: kube-apiserver, which forwards requests, has dealt with it (contract: security A8).
   const app = buildServer({
-    tls: tlsOf(serving.current()),
+    tls: namelessTls(serving.current()),
     parts,
-    authenticator: unionAuthenticator([...certificateHolders(options, serving), tokenBearers(client)]),
+    authenticator: unionAuthenticator([
+      frontProxy.authenticator,
+      ...certificateHolders(options, serving),
+      tokenBearers(client),
+      frontProxy.lastWord,
+    ]),
     authorizer: buildReviewAuthorizer(client, systemClock),
     subresources,
     log,
+    audit: options.audit,
+    allowedOrigins: options.allowedOrigins,
+    // Replicas serve the same pair.
+    ticketKeys: buildTicketKeys(() => serving.current().key),
     limits: { drainMs: drainSeconds * 1000 },
   })
   registerAggregatedRoot(app, subresources, {
@@ -94,8 +143,13 @@ function buildApp(
     version: groupVersion(),
     apiServerVersion: () => client.call({ method: 'GET', path: '/version' }),
     log,
+    profiling: {
+      profiler: buildProfiler(),
+      configuration: parts.configuration,
+      component: `virt-api-${hostname()}`,
+    },
   })
-  serving.onChange((files) => reloadTls(app, tlsOf(files)))
+  serving.onChange((files) => reloadTls(app, namelessTls(files)))
   return app
 }
 

@@ -1,8 +1,12 @@
 /** The commands of the roles that work for a Kubernetes API. */
 import type { Command } from 'commander'
 import type { ClusterOptions } from './cluster.ts'
-import { aborted, collect, count, logLevel } from './command-options.ts'
-import { openLog, type LogLevel } from './log.ts'
+import { aborted, allowOrigin, collect, count, logLevel } from './command-options.ts'
+import { openAuditLog, openLog, type LogLevel } from './log.ts'
+import type { MigrationAuthorityFiles } from './migration-certificates.ts'
+
+/** Source: security C9. */
+const DRAIN_SECONDS = 60
 
 /** Options that `apiserver` and `controller` share. */
 interface ClusterCommandOptions extends ClusterOptions {
@@ -25,9 +29,14 @@ interface ApiServerCommandOptions extends ClusterCommandOptions {
   tlsCert: string
   tlsKey: string
   clientCa?: string
+  webhookListen?: string
+  webhookClientCa?: string
+  installNamespace: string
   workerCert: string
   workerKey: string
   drain: number
+  allowOrigin: string[]
+  auditLog?: string
 }
 
 /** Adds `apiserver`. */
@@ -37,19 +46,40 @@ export function addApiServer(program: Command, signal: AbortSignal): void {
     .summary('serve the subresource API for VMs that a Kubernetes API holds')
     .description(
       'Serves the subresource API (start, stop, console, …) for VMs that a Kubernetes API holds. That API is found ' +
-        "by --kubeconfig, KUBECONFIG or a pod's own credentials; it says who callers are and what they may do.",
+        "by --kubeconfig, KUBECONFIG or a pod's own credentials; it says who callers are and what they may do. Requests " +
+        'that it forwards are believed as its ConfigMap kube-system/extension-apiserver-authentication says.',
     )
     .option('--listen <address:port>', 'where to serve', '0.0.0.0:8443')
     .requiredOption('--tls-cert <file>', 'certificate shown to clients, PEM')
     .requiredOption('--tls-key <file>', 'its key, PEM')
     .option(
       '--client-ca <file>',
-      'authority whose client certificates are believed, PEM; else tokens alone are',
+      'authority whose client certificates are believed, PEM, besides those of kube-apiserver',
+    )
+    .option(
+      '--webhook-listen <address:port>',
+      'where to serve the admission webhooks, with the same certificate',
+    )
+    .option(
+      '--webhook-client-ca <file>',
+      'authority of the client certificates that the webhooks demand, PEM; none are demanded without it',
+    )
+    .option(
+      '--install-namespace <name>',
+      'where the KubeVirt object and our service accounts are',
+      'kubevirt',
     )
     .requiredOption('--worker-cert <file>', 'certificate shown to workers, PEM')
     .requiredOption('--worker-key <file>', 'its key, PEM')
   addNodeOptions(command)
-    .option('--drain <seconds>', 'how long open consoles may go on when the server ends', count, 0)
+    .option(
+      '--drain <seconds>',
+      'how long open consoles may go on when the server ends',
+      count,
+      DRAIN_SECONDS,
+    )
+    .option('--audit-log <file>', 'where it is written who did what; to standard error without it')
+    .addOption(allowOrigin())
     .addOption(logLevel())
     .action((_options: object, self: Command) => runApiServer(self.optsWithGlobals(), signal))
 }
@@ -62,14 +92,18 @@ async function runApiServer(options: ApiServerCommandOptions, signal: AbortSigna
     servingKey: options.tlsKey,
     tls: { cert: options.workerCert, key: options.workerKey, ca: options.workerCa },
     drainSeconds: options.drain,
+    allowedOrigins: options.allowOrigin,
+    audit: openAuditLog(options.auditLog),
     log: openLog(options.logLevel),
     signal,
   })
-  process.stdout.write(`serving the subresource API at ${server.url}\n`)
+  const webhooks =
+    server.webhookUrl === undefined ? '' : ` and the admission webhooks at ${server.webhookUrl}`
+  process.stdout.write(`serving the subresource API at ${server.url}${webhooks}\n`)
   await aborted(signal)
 }
 
-interface ControllerCommandOptions extends ClusterCommandOptions {
+interface ControllerCommandOptions extends ClusterCommandOptions, MigrationAuthorityFiles {
   tlsCert: string
   tlsKey: string
   ownNodes?: boolean
@@ -88,6 +122,11 @@ export function addController(program: Command, signal: AbortSignal): void {
     .requiredOption('--tls-key <file>', 'its key, PEM')
   addNodeOptions(command)
     .option('--own-nodes', 'create Node objects and keep them, where no kubelet does')
+    .option(
+      '--migration-ca-cert <file>',
+      'authority of certificates of live migrations, PEM; made up without it',
+    )
+    .option('--migration-ca-key <file>', 'its key, PEM')
     .addOption(logLevel())
     .action((_options: object, self: Command) => runController(self.optsWithGlobals(), signal))
 }

@@ -8,6 +8,16 @@ export function logLevel(): Option {
     .default('warn')
 }
 
+/** `--allow-origin`. */
+export function allowOrigin(): Option {
+  return new Option(
+    '--allow-origin <origin>',
+    'page that may open consoles in browsers, such as https://console.example.org; may be repeated',
+  )
+    .argParser(collect)
+    .default([])
+}
+
 /** A whole number from 0 on. Throws `RangeError`. */
 export function count(text: string): number {
   const number = Number(text)

@@ -1,7 +1,7 @@
 /** The commands that run a part of virtgate: `up` and the roles of a cluster. */
 import { Option, type Command } from 'commander'
 import { addApiServer, addController } from './cluster-commands.ts'
-import { aborted, collect, count, logLevel } from './command-options.ts'
+import { aborted, allowOrigin, collect, count, logLevel } from './command-options.ts'
 import { defaultDataDir } from './data-dir.ts'
 import { openLog, type LogLevel } from './log.ts'
 import type { WorkerRoleOptions } from './worker.ts'
@@ -23,6 +23,8 @@ interface UpOptions {
   durability: 'full' | 'normal'
   host: string[]
   hostDisk: string[]
+  bridge: string[]
+  allowOrigin: string[]
   stopGuests?: boolean
   logLevel: LogLevel
 }
@@ -36,6 +38,8 @@ function addUp(program: Command, signal: AbortSignal): void {
     .option('--host <name>', 'further name or address that clients use; may be repeated', collect, [])
     .option('--workers <n>', 'run guests in this many worker processes; 0: in this one', count, 0)
     .option('--host-disk <dir>', 'allow hostDisk volumes below this directory; may be repeated', collect, [])
+    .option('--bridge <name>', 'allow guests on this bridge of the host; may be repeated', collect, [])
+    .addOption(allowOrigin())
     .addOption(
       new Option(
         '--durability <mode>',
@@ -56,6 +60,8 @@ async function runUp(options: UpOptions, signal: AbortSignal): Promise<void> {
     ...options,
     hosts: options.host,
     hostDiskPrefixes: options.hostDisk,
+    bridges: options.bridge,
+    allowedOrigins: options.allowOrigin,
     log: openLog(options.logLevel),
     onProgress: say,
     signal,
@@ -95,6 +101,13 @@ function addWorker(program: Command, signal: AbortSignal): void {
     ])
     .option('--listen <address:port>', 'where to serve', '0.0.0.0:8186')
     .option('--host-disk <dir>', 'allow hostDisk volumes below this directory; may be repeated', collect, [])
+    .option('--bridge <name>', 'allow guests on this bridge of the host; may be repeated', collect, [])
+    .option('--backup-dir <dir>', 'allow backups below this directory; may be repeated', collect, [])
+    .option(
+      '--migration-address <ip>',
+      'where guests from other nodes arrive; where it listens if that is one address',
+    )
+    .option('--claims <dir>', 'where claims stand, as NAMESPACE/NAME; without it guests cannot use claims')
     .addOption(new Option('--exit-with-stdin', 'end when standard input does').hideHelp())
     .addOption(logLevel())
     .action((options: WorkerCommandOptions) => runWorker(options, signal))
@@ -103,11 +116,15 @@ function addWorker(program: Command, signal: AbortSignal): void {
 async function runWorker(options: WorkerCommandOptions, signal: AbortSignal): Promise<void> {
   const { openWorkerRole } = await import('./worker.ts')
   const closed = new AbortController()
-  if (options.exitWithStdin) {
-    process.stdin.on('close', () => closed.abort()).resume()
-  }
+  using _stdin = options.exitWithStdin ? listenToStdin(() => closed.abort()) : undefined
   const stop = AbortSignal.any([signal, closed.signal])
   await using worker = await openWorkerRole({ ...options, log: openLog(options.logLevel), signal: stop })
   process.stdout.write(`${JSON.stringify({ listening: worker.port })}\n`)
   await aborted(stop)
+}
+
+/** Calls `onClose` once standard input has closed. Listened to, it keeps the process from ending: dispose of this. */
+function listenToStdin(onClose: () => void): Disposable {
+  process.stdin.on('close', onClose).resume()
+  return { [Symbol.dispose]: () => void process.stdin.destroy() }
 }

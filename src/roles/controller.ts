@@ -1,14 +1,18 @@
 import { startControllers } from '../controllers/index.ts'
+import { configurationOf } from '../kinds/configuration.ts'
+import { KUBEVIRTS } from '../kinds/table.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { openEventRecorder } from '../store/event-recorder.ts'
 import { openInformer } from '../store/informer.ts'
+import { buildClusterExpander } from './cluster-expander.ts'
 import { openClusterNodes, type ClusterNodesOptions } from './cluster-nodes.ts'
 import { openCluster, type ClusterOptions } from './cluster.ts'
+import { openMigrationCertificates, type MigrationAuthorityFiles } from './migration-certificates.ts'
 import { KUBEVIRT_VERSION, readVersion } from './version.ts'
 
 /** What a controller process is started with. */
-export interface ControllerRoleOptions extends ClusterOptions, ClusterNodesOptions {
+export interface ControllerRoleOptions extends ClusterOptions, ClusterNodesOptions, MigrationAuthorityFiles {
   /** Whether Node objects and their leases are ours: where no kubelet keeps them. */
   ownNodes: boolean
   log: Log
@@ -24,6 +28,7 @@ export interface RunningController extends AsyncDisposable {
 export async function openControllerRole(options: ControllerRoleOptions): Promise<RunningController> {
   const { ownNodes, log } = options
   await using stack = new AsyncDisposableStack()
+  const migrationCertificates = openMigrationCertificates(options)
   const nodes = stack.use(await openClusterNodes(options))
   const { client, store } = stack.use(await openCluster(options))
   const events = stack.use(
@@ -35,12 +40,15 @@ export async function openControllerRole(options: ControllerRoleOptions): Promis
       openInformer,
       nodes: nodes.directory,
       events,
+      expander: buildClusterExpander(store, async () => configurationOf((await store.list(KUBEVIRTS)).items)),
+      migrationCertificates,
       clock: systemClock,
       log,
       config: {
         // The KubeVirt object's `useEmulation` allows it.
         allowEmulation: false,
         ownsNodes: ownNodes,
+        keepsQuotas: true,
         version: readVersion(),
         kubeVirtVersion: KUBEVIRT_VERSION,
       },

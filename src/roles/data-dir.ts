@@ -13,6 +13,8 @@ export interface DataDir {
   guests: string
   /** The store of container images, shared by all workers. */
   images: string
+  /** Claims of guests, as `NAMESPACE/NAME`. */
+  volumes: string
   /** Sockets; emptied by a reboot. Short, because socket paths end at 107 bytes. */
   run: string
 }
@@ -36,6 +38,7 @@ export async function openDataDir(path: string, env: NodeJS.ProcessEnv = process
     kubeconfig: join(root, 'kubeconfig'),
     guests,
     images: join(guests, 'images'),
+    volumes: join(guests, 'volumes'),
     run: await openRunDir(root, env),
   }
 }

@@ -1,7 +1,9 @@
 import { randomInt, randomUUID } from 'node:crypto'
 import type { Admission } from '../admission/admission.ts'
 import { buildAdmission } from '../admission/build.ts'
+import type { AdmissionParts } from '../admission/judge.ts'
 import { kubeVirtAccount } from '../admission/accounts.ts'
+import { specDefaults } from '../admission/defaults.ts'
 import type { Authorizer } from '../auth/access.ts'
 import { bootstrapObjects, ensureBootstrap } from '../auth/bootstrap/bootstrap.ts'
 import { serverUser } from '../auth/names.ts'
@@ -10,18 +12,24 @@ import { startRoleAggregation } from '../auth/rbac/aggregation.ts'
 import { buildRbacAuthorizer } from '../auth/rbac/authorizer.ts'
 import { openRbacCache } from '../auth/rbac/cache.ts'
 import { lateRbacSource, type RbacSource } from '../auth/rbac/source.ts'
-import { readAdmissionConfig } from '../embedded/admission-config.ts'
+import { LOCAL_CLASS } from '../controllers/claims/reconcile.ts'
+import { openAdmissionConfig } from '../embedded/admission-config.ts'
 import type { ObjectApi, ShapeChecker } from '../embedded/api.ts'
 import { startEventExpiry } from '../embedded/event-expiry.ts'
 import { startGarbageCollector } from '../embedded/garbage-collector.ts'
+import { withLimits } from '../embedded/quotas/admission.ts'
+import { withQuotas } from '../embedded/quotas/database.ts'
+import { correctQuotas, startQuotaResync } from '../embedded/quotas/resync.ts'
 import { createSystemNamespaces, startNamespaceController } from '../embedded/namespaces.ts'
 import { buildReader } from '../embedded/reader.ts'
 import { buildRegistry } from '../embedded/registry.ts'
+import { buildExpander, type Expander } from '../instancetype/expand.ts'
 import type { Draft } from '../kinds/meta.ts'
 import type { KubeVirt } from '../kinds/kubevirt.ts'
 import { KINDS, KUBEVIRTS } from '../kinds/table.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
+import type { ChargeRules } from '../quota/charges.ts'
 import { openInformer } from '../store/informer.ts'
 import { openObjectDatabase } from '../store/sqlite/open.ts'
 import type { Store } from '../store/store.ts'
@@ -47,6 +55,10 @@ export interface EmbeddedApi extends AsyncDisposable {
   asApiServer: Store
   asController: Store
   asSystem: Store
+  /** Writes out the instance types and preferences of VMs. */
+  expander: Expander
+  /** What reviews that come over HTTP are answered with. */
+  reviews: AdmissionParts
   /** Throws where the database does not take a write. */
   checkDatabase(): Promise<void>
 }
@@ -62,11 +74,19 @@ const KUBEVIRT: Draft<KubeVirt> = {
   spec: { configuration: { developerConfiguration: { featureGates: ['HostDisk'] } } },
 }
 
+/** What quotas count here. Claims that name no class get the local one, by the controller of claims. */
+const CHARGES: ChargeRules = { countsObjects: true, defaultStorageClass: LOCAL_CLASS }
+
 /** Opens the database, fills it where it is empty, and starts what tends it. */
 export async function openEmbeddedApi(options: EmbeddedApiOptions): Promise<EmbeddedApi> {
   await using stack = new AsyncDisposableStack()
   const { clock, log } = options
-  const database = stack.use(openObjectDatabase({ ...options, clock }))
+  const plain = stack.use(openObjectDatabase({ ...options, clock }))
+  const corrected = await correctQuotas(plain, CHARGES)
+  if (corrected.length > 0) log.info({ quotas: corrected }, 'quotas were counted anew')
+  const database = withQuotas(plain, CHARGES)
+  const reader = buildReader(database)
+  const { forWrites: config, forReviews } = openAdmissionConfig(database, options.architecture)
   const rbac = lateRbacSource()
   const authorizer = buildRbacAuthorizer(rbac)
   const api: ObjectApi = stack.use(
@@ -77,14 +97,18 @@ export async function openEmbeddedApi(options: EmbeddedApiOptions): Promise<Embe
       clock,
       newUid: randomUUID,
       random: (below) => randomInt(below),
-      admission: withRbac(
-        buildAdmission({
-          config: () => readAdmissionConfig(database, options.architecture),
-          reader: buildReader(database),
-          clock,
-          newUid: randomUUID,
-        }),
-        buildRbacAdmission(rbac, authorizer),
+      admission: withLimits(
+        withRbac(
+          buildAdmission({
+            config,
+            reader,
+            clock,
+            newUid: randomUUID,
+          }),
+          buildRbacAdmission(rbac, authorizer),
+        ),
+        database,
+        CHARGES,
       ),
     }),
   )
@@ -103,6 +127,7 @@ export async function openEmbeddedApi(options: EmbeddedApiOptions): Promise<Embe
   stack.use(startNamespaceController(background))
   stack.use(startGarbageCollector(background))
   stack.use(startEventExpiry(background))
+  stack.use(startQuotaResync({ database: plain, clock, log }, CHARGES))
   const open = stack.move()
   return {
     api,
@@ -111,6 +136,8 @@ export async function openEmbeddedApi(options: EmbeddedApiOptions): Promise<Embe
     asApiServer: api.as(kubeVirtAccount('apiserver')),
     asController: api.as(kubeVirtAccount('controller')),
     asSystem,
+    expander: buildExpander({ reader, defaults: () => specDefaults(config()) }),
+    reviews: { config: forReviews, reader, clock, newUid: randomUUID },
     checkDatabase: () => database.write(() => {}),
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   }

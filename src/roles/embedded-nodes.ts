@@ -17,6 +17,7 @@ export interface NodesOptions {
   areProcesses: boolean
   certificates: CertificateStore
   hostDiskPrefixes: readonly string[]
+  bridges: readonly string[]
   log: Log
   onProgress?: ((text: string) => void) | undefined
   signal: AbortSignal
@@ -55,6 +56,7 @@ async function openHere(options: NodeOptions): Promise<AsyncDisposable> {
     ...options,
     nodeName: name,
     imagesDir: options.dirs.images,
+    claimsDir: options.dirs.volumes,
     clock: systemClock,
   })
   await directory.register(name, connectInProcess(worker.actions, log))
@@ -62,17 +64,19 @@ async function openHere(options: NodeOptions): Promise<AsyncDisposable> {
 }
 
 async function openProcess(options: NodeOptions): Promise<AsyncDisposable> {
-  const { name, directory, certificates, log, stateDir, runDir, dirs, hostDiskPrefixes, onProgress } = options
+  const { name, directory, certificates, log, stateDir, runDir, dirs, onProgress } = options
   const files = certificates.files(`worker-${name}`)
   const args = [
     '--listen=127.0.0.1:0',
     `--state=${stateDir}`,
     `--run=${runDir}`,
     `--images=${dirs.images}`,
+    `--claims=${dirs.volumes}`,
     `--tls-cert=${files.cert}`,
     `--tls-key=${files.key}`,
     `--client-ca=${files.ca}`,
-    ...hostDiskPrefixes.flatMap((prefix) => ['--host-disk', prefix]),
+    ...options.hostDiskPrefixes.flatMap((prefix) => ['--host-disk', prefix]),
+    ...options.bridges.flatMap((bridge) => ['--bridge', bridge]),
   ]
   let connection: AsyncDisposable | undefined
   const worker = await keepWorkerProcess({

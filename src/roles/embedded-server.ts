@@ -7,21 +7,27 @@ import { impersonate } from '../auth/impersonate.ts'
 import { buildReviews } from '../auth/reviews/index.ts'
 import { buildTokenRequest } from '../auth/reviews/token-request.ts'
 import { buildServiceAccountTokens, buildTokenAuthenticator } from '../auth/service-account-tokens.ts'
+import type { ShapeChecker } from '../embedded/api.ts'
 import type { GroupVersionResources } from '../embedded/discovery/resources.ts'
 import { registerKubernetesApi } from '../embedded/http/register.ts'
 import type { SchemaSource } from '../embedded/openapi/schemas.ts'
 import { listSubresources } from '../http/discovery.ts'
 import { registerGroupEndpoints } from '../http/group-routes.ts'
 import { buildSubresourceOpenApi } from '../http/openapi.ts'
+import type { AuditLog } from '../http/audit.ts'
+import { buildProfiler } from '../http/profiler.ts'
 import { buildServer } from '../http/server.ts'
 import { reloadTls, type Tls } from '../http/tls.ts'
-import { KINDS } from '../kinds/table.ts'
+import { registerWebhooks } from '../http/webhook-routes.ts'
+import { configurationOf } from '../kinds/configuration.ts'
+import { KINDS, KUBEVIRTS } from '../kinds/table.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Nodes } from '../rpc/actions.ts'
 import type { EventRecorder } from '../store/events.ts'
 import { subresources } from '../subresources/index.ts'
 import type { EmbeddedApi } from './embedded-api.ts'
+import { buildTicketKeys } from './ticket-keys.ts'
 import { groupVersion, KUBERNETES_VERSION } from './version.ts'
 
 /** What the server of embedded mode is put together from. */
@@ -30,23 +36,34 @@ export interface EmbeddedServerParts {
   nodes: Nodes
   events: EventRecorder
   certificates: CertificateStore
-  schemas: SchemaSource
+  schemas: SchemaSource & ShapeChecker
   log: Log
+  /** Who did what; with the rest of the log where absent. */
+  audit?: AuditLog
+  /** Pages that may open streams, besides our own. */
+  allowedOrigins?: readonly string[]
 }
 
 /** One server for the Kubernetes API and the subresources, not listening yet. It takes up renewed certificates. */
 export function buildEmbeddedServer(parts: EmbeddedServerParts): FastifyInstance {
   const { embedded, nodes, events, certificates, log } = parts
   const { api, authorizer, rbac, asApiServer, asSystem } = embedded
-  const { serviceAccountKey } = certificates.current()
+  const configuration = async () => configurationOf((await asSystem.list(KUBEVIRTS)).items)
   const tokens = buildServiceAccountTokens({
-    privateKey: serviceAccountKey,
+    privateKey: certificates.current().serviceAccountKey,
     accounts: asSystem,
     clock: systemClock,
   })
   const app = buildServer({
     tls: tlsOf(certificates),
-    parts: { store: asApiServer, nodes, events },
+    parts: {
+      store: asApiServer,
+      nodes,
+      events,
+      configuration,
+      expander: embedded.expander,
+      shapes: parts.schemas,
+    },
     authenticator: unionAuthenticator([
       buildCertificateAuthenticator(() => certificates.current().ca),
       buildTokenAuthenticator(tokens),
@@ -55,6 +72,9 @@ export function buildEmbeddedServer(parts: EmbeddedServerParts): FastifyInstance
     authorizer,
     subresources,
     log,
+    ...(parts.audit && { audit: parts.audit }),
+    allowedOrigins: parts.allowedOrigins ?? [],
+    ticketKeys: buildTicketKeys(() => certificates.current().serviceAccountKey),
   })
   registerKubernetesApi(app, {
     api,
@@ -74,7 +94,9 @@ export function buildEmbeddedServer(parts: EmbeddedServerParts): FastifyInstance
     version: groupVersion(),
     apiServerVersion: async () => KUBERNETES_VERSION,
     log,
+    profiling: { profiler: buildProfiler(), configuration, component: 'virtgate' },
   })
+  registerWebhooks(app, { admission: embedded.reviews, log })
   const stopReloading = certificates.onChange(() => reloadTls(app, tlsOf(certificates)))
   app.addHook('onClose', async () => stopReloading())
   return app

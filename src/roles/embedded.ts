@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import { openCertificateStore, type CertificateStore } from '../../certs/store.ts'
 import { writeKubeconfig } from '../../certs/kubeconfig.ts'
 import { startControllers } from '../controllers/index.ts'
@@ -16,6 +17,7 @@ import { openNodes, type OpenNodes } from './embedded-nodes.ts'
 import { buildEmbeddedServer } from './embedded-server.ts'
 import { parseListen, urlOf } from './listen.ts'
 import { holdDataDir } from './lock.ts'
+import { openAuditLog } from './log.ts'
 import { readNodeNames } from './node-names.ts'
 import { KUBEVIRT_VERSION, readVersion } from './version.ts'
 
@@ -33,6 +35,10 @@ export interface EmbeddedOptions {
   hosts?: readonly string[]
   /** Where `hostDisk` volumes may stand. */
   hostDiskPrefixes?: readonly string[]
+  /** Bridges of this host that guests may be put on; none where absent. */
+  bridges?: readonly string[]
+  /** Pages that may open consoles, besides our own, such as `https://console.example.org`. */
+  allowedOrigins?: readonly string[]
   log: Log
   /** Told what is being done, for people. */
   onProgress?: (text: string) => void
@@ -77,6 +83,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
       areProcesses: (options.workers ?? 0) > 0,
       certificates,
       hostDiskPrefixes: options.hostDiskPrefixes ?? [],
+      bridges: options.bridges ?? [],
       log,
       onProgress,
       signal,
@@ -84,9 +91,18 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
   )
   await undrainNodes(embedded.asSystem)
   const controllerEvents = stack.use(recorder(embedded, 'virtgate-controller', log))
-  stack.use(await openControllers(embedded, nodes, controllerEvents, log))
+  stack.use(await openControllers(embedded, dirs, nodes, certificates, controllerEvents, log))
   const events = stack.use(recorder(embedded, 'virtgate-apiserver', log))
-  const app = buildEmbeddedServer({ embedded, nodes: nodes.directory, events, certificates, schemas, log })
+  const app = buildEmbeddedServer({
+    embedded,
+    nodes: nodes.directory,
+    events,
+    certificates,
+    schemas,
+    log,
+    audit: openAuditLog(join(dirs.root, 'audit.log')),
+    allowedOrigins: options.allowedOrigins ?? [],
+  })
   stack.defer(() => app.close())
   await app.listen(listen)
   const address = app.server.address()
@@ -119,8 +135,10 @@ async function openCertificates(
 }
 
 function openControllers(
-  { asController }: EmbeddedApi,
+  { asController, expander }: EmbeddedApi,
+  dirs: DataDir,
   nodes: OpenNodes,
+  certificates: CertificateStore,
   events: EventRecorder,
   log: Log,
 ): Promise<AsyncDisposable> {
@@ -129,6 +147,8 @@ function openControllers(
     openInformer,
     nodes: nodes.directory,
     events,
+    expander,
+    migrationCertificates: { issue: (uid) => certificates.issueMigration(uid) },
     clock: systemClock,
     log,
     config: {
@@ -136,6 +156,7 @@ function openControllers(
       ownsNodes: true,
       version: readVersion(),
       kubeVirtVersion: KUBEVIRT_VERSION,
+      claimsDir: dirs.volumes,
     },
   })
 }

@@ -19,6 +19,14 @@ export interface LocalWorkerOptions {
   imagesDir: string
   /** Where `hostDisk` volumes may stand; none where empty. */
   hostDiskPrefixes: readonly string[]
+  /** Bridges of this host that guests may be put on; none where empty. */
+  bridges: readonly string[]
+  /** Where claims stand, as `NAMESPACE/NAME`. */
+  claimsDir?: string | undefined
+  /** Where backups may be written; where `hostDisk` volumes may stand if absent. */
+  backupDirs?: readonly string[] | undefined
+  /** IP address at which guests from other nodes arrive; one of this machine alone where absent. */
+  migrationAddress?: string | undefined
   clock: Clock
   log: Log
   /** Told what is being done, for people. */
@@ -33,7 +41,7 @@ export interface LocalWorker extends AsyncDisposable {
 
 /** Finds out what this machine can do and opens a worker on it. */
 export async function openLocalWorker(options: LocalWorkerOptions): Promise<LocalWorker> {
-  const { nodeName, stateDir, runDir, hostDiskPrefixes, clock, log } = options
+  const { nodeName, stateDir, runDir, hostDiskPrefixes, bridges, clock, log } = options
   await using stack = new AsyncDisposableStack()
   await mkdir(stateDir, { recursive: true })
   const { qemu, acceleration } = await probe(options)
@@ -48,6 +56,10 @@ export async function openLocalWorker(options: LocalWorkerOptions): Promise<Loca
       qemu,
       acceleration,
       hostDiskPrefixes,
+      bridges,
+      ...(options.claimsDir && { claimsDir: options.claimsDir }),
+      ...(options.backupDirs && { backupDirs: options.backupDirs }),
+      ...(options.migrationAddress && { migrationAddress: options.migrationAddress }),
       clock,
       log,
     }),

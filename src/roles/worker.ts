@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { systemClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { buildRpcServer } from '../rpc/server.ts'
@@ -20,6 +21,13 @@ export interface WorkerRoleOptions {
   /** URIs in the certificates of those who may call. */
   allow: readonly string[]
   hostDisk: readonly string[]
+  /** Bridges of this host that guests may be put on. */
+  bridge: readonly string[]
+  /** Where claims stand, as `NAMESPACE/NAME`: mounted or kept there by somebody else. */
+  claims?: string
+  backupDir: readonly string[]
+  /** IP address at which guests from other nodes arrive. */
+  migrationAddress?: string
   log: Log
   signal: AbortSignal
 }
@@ -40,6 +48,10 @@ export async function openWorkerRole(options: WorkerRoleOptions): Promise<Runnin
       runDir: options.run,
       imagesDir: options.images,
       hostDiskPrefixes: options.hostDisk,
+      bridges: options.bridge,
+      claimsDir: options.claims,
+      backupDirs: options.backupDir.length > 0 ? options.backupDir : undefined,
+      migrationAddress: migrationAddressOf(options),
       clock: systemClock,
       log,
       onProgress: (text) => log.info({ node: options.node }, text),
@@ -54,4 +66,11 @@ export async function openWorkerRole(options: WorkerRoleOptions): Promise<Runnin
   const listening = await server.listen(port, host)
   const open = stack.move()
   return { port: listening, [Symbol.asyncDispose]: () => open.disposeAsync() }
+}
+
+/** Where it listens, unless that is every address, or one that other nodes cannot reach. */
+function migrationAddressOf({ migrationAddress, listen }: WorkerRoleOptions): string | undefined {
+  const { host } = parseListen(listen)
+  const isOwn = isIP(host) !== 0 && !['0.0.0.0', '::', '::1'].includes(host) && !host.startsWith('127.')
+  return migrationAddress ?? (isOwn ? host : undefined)
 }

@@ -211,6 +211,7 @@ async function startApiServer(
     ...COMMON,
     kubeconfig: await objects.kubeconfigOf('kubevirt', 'kubevirt-apiserver'),
     listen: '127.0.0.1:0',
+    drain: '1',
     node,
     'tls-cert': serving.cert,
     'tls-key': serving.key,

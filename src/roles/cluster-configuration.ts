@@ -1,0 +1,37 @@
+import { configurationOf, type KubeVirtConfiguration } from '../kinds/configuration.ts'
+import type { KubeVirt } from '../kinds/kubevirt.ts'
+import { KUBEVIRTS } from '../kinds/table.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import type { Informer } from '../store/cache.ts'
+import { openInformer } from '../store/informer.ts'
+import type { ObjectReader, ObjectWatcher } from '../store/store.ts'
+
+/** The KubeVirt configuration, kept in memory. */
+export interface ConfigurationCache extends AsyncDisposable {
+  /** What the KubeVirt object says now. Waits for the first list. */
+  read(): Promise<KubeVirtConfiguration>
+  /** The objects behind it. */
+  readonly objects: Pick<Informer<KubeVirt>, 'list' | 'synced'>
+}
+
+/** Follows the KubeVirt object, so that nothing is asked over the network for each call. */
+export function openConfigurationCache(
+  store: ObjectReader & ObjectWatcher,
+  clock: Clock,
+  log: Log,
+): ConfigurationCache {
+  const stop = new AbortController()
+  const informer = openInformer(store, KUBEVIRTS, {}, { signal: stop.signal, clock, log })
+  return {
+    async read() {
+      await informer.synced
+      return configurationOf(informer.list())
+    },
+    objects: informer,
+    async [Symbol.asyncDispose]() {
+      stop.abort()
+      await informer.closed
+    },
+  }
+}

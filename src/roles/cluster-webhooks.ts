@@ -1,0 +1,86 @@
+/** The admission webhooks of `virtgate apiserver`. */
+import type { AddressInfo } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import { buildCertificateAuthenticator } from '../auth/client-certificate.ts'
+import type { ReadinessCheck } from '../http/readiness.ts'
+import { reloadTls } from '../http/tls.ts'
+import { buildWebhookServer } from '../http/webhook-server.ts'
+import type { KubeVirt } from '../kinds/kubevirt.ts'
+import { systemClock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import type { Informer } from '../store/cache.ts'
+import type { ObjectReader, ObjectWatcher } from '../store/store.ts'
+import { certificateCheck } from './apiserver-checks.ts'
+import { namelessTls } from './nameless-tls.ts'
+import { openClusterAdmission } from './cluster-admission.ts'
+import { parseListen, urlOf } from './listen.ts'
+import { openWatchedTls, type WatchedTls } from './watched-tls.ts'
+
+/** What the webhooks are opened with. */
+export interface ClusterWebhookOptions {
+  /** `ADDRESS:PORT`; none are served where absent. */
+  webhookListen?: string
+  /** Who has a certificate of it may ask; anybody may where absent. PEM file, read again when it changes. */
+  webhookClientCa?: string
+  installNamespace: string
+  /** The pair that is shown, and the files it comes from. */
+  serving: WatchedTls
+  servingCert: string
+  servingKey: string
+  store: ObjectReader & ObjectWatcher
+  kubeVirts: Pick<Informer<KubeVirt>, 'list' | 'synced'>
+  log: Log
+}
+
+/** Webhooks that are served, or none. */
+export interface ClusterWebhooks extends AsyncDisposable {
+  url?: string
+  /** What has to be there before they can answer. */
+  checks: ReadinessCheck[]
+}
+
+/** Serves the webhooks where `webhookListen` says so. */
+export async function openClusterWebhooks(options: ClusterWebhookOptions): Promise<ClusterWebhooks> {
+  const { webhookListen, webhookClientCa, installNamespace, serving, store, kubeVirts, log } = options
+  if (webhookListen === undefined) return { checks: [], [Symbol.asyncDispose]: async () => {} }
+  await using stack = new AsyncDisposableStack()
+  const listen = parseListen(webhookListen)
+  const installation = {
+    namespace: installNamespace,
+    architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
+  }
+  const admission = stack.use(
+    openClusterAdmission({ store, kubeVirts, installation, clock: systemClock, log }),
+  )
+  const needs = [{ name: 'admission', missing: async () => admission.missing() }]
+  const callers =
+    webhookClientCa === undefined ? undefined : stack.use(await openCallers(options, webhookClientCa))
+  const app = buildWebhookServer({
+    tls: namelessTls(serving.current()),
+    admission: admission.parts,
+    ...(callers && { callers: buildCertificateAuthenticator(() => callers.current().ca) }),
+    needs,
+    checks: [certificateCheck(serving)],
+    log,
+  })
+  stack.defer(() => app.close())
+  serving.onChange((files) => reloadTls(app, namelessTls(files)))
+  const url = await listenAt(app, listen)
+  const open = stack.move()
+  return { url, checks: needs, [Symbol.asyncDispose]: () => open.disposeAsync() }
+}
+
+/** The authority is read together with the serving pair, which is watched anyway. */
+function openCallers(
+  { servingCert, servingKey, log }: ClusterWebhookOptions,
+  ca: string,
+): Promise<WatchedTls> {
+  return openWatchedTls({ cert: servingCert, key: servingKey, ca }, log)
+}
+
+async function listenAt(app: FastifyInstance, listen: { host: string; port: number }): Promise<string> {
+  await app.listen(listen)
+  // It listens on a port, not on a socket in the file system.
+  const { port } = app.server.address() as AddressInfo
+  return urlOf(listen.host, port)
+}
