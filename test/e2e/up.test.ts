@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { requireQemu } from '../helpers/guest.ts'
 import { guestPids, startServer } from '../helpers/server.ts'
@@ -19,4 +20,20 @@ requireQemu()('virtgate up --stop-guests', () => {
     expect(after.metadata.uid).not.toBe(before.metadata.uid)
     expect(guestPids(server.data)).toHaveLength(1)
   })
+})
+
+requireQemu()('virtgate up that is told to end', () => {
+  test.each([0, 100, 400])(
+    '%i ms after a VM came to be: it ends, and the next server has the guest',
+    async (ms) => {
+      const server = await startServer()
+      await bootVm(server.client, 'early')
+      await setTimeout(ms)
+      expect(await server.stop('SIGTERM')).toBe(0)
+
+      await using again = await server.again()
+      await awaitPhase(again.client, 'early', 'Running')
+      expect(guestPids(server.data)).toHaveLength(1)
+    },
+  )
 })

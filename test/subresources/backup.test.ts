@@ -29,6 +29,24 @@ test('the options of a backup reach the node, unknown ones left out', async () =
   ])
 })
 
+test('a backup in pull mode, and to whom it is exported, reach the node', async () => {
+  const { backups, node } = recording()
+  const { app } = apiOf({ vmi: vmiOf(), node })
+  const start = { backupName: 'b1', cmd: 'Start', mode: 'Pull', incremental: 'b0' } as const
+  const target = {
+    exportServerAddr: 'export:1',
+    exportServerName: 'x',
+    backupKey: 'k',
+    backupCert: 'c',
+    caCert: 'a',
+  }
+  const exporting = { backupName: 'b1', cmd: 'Export', ...target } as const
+  for (const body of [start, exporting]) {
+    expect((await put(app, BACKUP, JSON.stringify(body))).statusCode).toBe(200)
+  }
+  expect(backups).toEqual([start, exporting])
+})
+
 test.each([
   ['absent', undefined, 404],
   ['scheduled', vmiOf('Scheduled'), 409],

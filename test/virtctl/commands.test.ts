@@ -132,7 +132,14 @@ requireQemu()('the requests of virtctl', () => {
   })
 
   test('guestosinfo, userlist, fslist', async () => {
-    const { guestAgentVersion, os } = await virtctl.guestosinfo('vm1')
+    const { guestAgentVersion, os } = await eventually(
+      'the guest is asked for its system',
+      60_000,
+      async () => {
+        const info = await virtctl.guestosinfo('vm1')
+        return info.os?.id !== undefined && info
+      },
+    )
     expect(guestAgentVersion).toMatch(/^\d+\./)
     expect(os).toMatchObject({ id: 'debian' })
     const users = await eventually('somebody is logged in', 60_000, async () => {
@@ -152,7 +159,7 @@ requireQemu()('the requests of virtctl', () => {
 
     const tcp = await virtctl.portForward('virtualmachines', 'vm1', 7, 'tcp')
     tcp.send(Buffer.from('hello over tcp'))
-    await says(tcp, /hello over tcp/)
+    expect(await says(tcp, /hello over tcp/)).toBe('hello over tcp')
     tcp.close(1000)
     const udp = await virtctl.portForward('virtualmachineinstances', 'vm1', 7, 'udp')
     udp.send(Buffer.from('hello over udp'))
@@ -194,6 +201,7 @@ requireQemu()('the requests of virtctl', () => {
       const { status } = await vmOf('vm1')
       return status?.memoryDumpRequest?.phase === 'Completed'
     })
+    expect((await vmOf('vm1')).status?.memoryDumpRequest).toMatchObject({ claimName: 'dump' })
     await virtctl.memoryDumpRemove('vm1')
     await eventually(
       'the request is gone',
@@ -213,6 +221,7 @@ requireQemu()('the requests of virtctl', () => {
   test('evacuate-cancel where nothing is evacuated', async () => {
     await virtctl.evacuateCancel('virtualmachineinstances', 'vm1')
     await virtctl.evacuateCancel('virtualmachines', 'vm1')
+    expect((await getVmi(server.client, 'vm1'))?.status).not.toHaveProperty('evacuationNodeName')
   })
 
   test('migrate, and migrate-cancel of nothing', async () => {
@@ -228,7 +237,7 @@ requireQemu()('the requests of virtctl', () => {
     })
     const console = await virtctl.console('vm1', 5)
     console.send(Buffer.from('echo again=$((40+3))\n'))
-    await says(console, /again=43/)
+    expect(await says(console, /again=43/)).toBe('again=43')
     console.close(1000)
   })
 
