@@ -137,7 +137,7 @@ requireQemu()('the requests of virtctl', () => {
       60_000,
       async () => {
         const info = await virtctl.guestosinfo('vm1')
-        return info.os?.id !== undefined && info
+        return 'id' in (info.os ?? {}) && info
       },
     )
     expect(guestAgentVersion).toMatch(/^\d+\./)
