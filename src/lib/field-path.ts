@@ -16,9 +16,7 @@ export class FieldPath {
 
   /** The path of a member, or of a member of a member. */
   child(...names: string[]): FieldPath {
-    let path: FieldPath = this
-    for (const name of names) if (name !== '') path = new FieldPath(name, path, true)
-    return path
+    return names.reduce<FieldPath>(stepInto, this)
   }
 
   /** The path of an element of a list. */
@@ -37,4 +35,8 @@ export class FieldPath {
     if (typeof step === 'number') return `${before}[${step}]`
     return this.#isMember && before !== '' ? `${before}.${step}` : before + step
   }
+}
+
+function stepInto(path: FieldPath, name: string): FieldPath {
+  return name === '' ? path : new FieldPath(name, path, true)
 }

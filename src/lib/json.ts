@@ -57,9 +57,9 @@ export function cloneJson<T>(value: T): T {
 }
 
 function cloneValue(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) return value.map(cloneValue)
+  if (!isRecord(value)) return value
   const copy: JsonRecord = {}
-  for (const [name, content] of Object.entries(value)) setMember(copy, name, cloneValue(content))
+  for (const name of Object.keys(value)) setMember(copy, name, cloneValue(value[name]))
   return copy
 }
