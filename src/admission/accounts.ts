@@ -3,10 +3,12 @@ import type { AdmissionConfig } from './config.ts'
 
 const NAMES = ['apiserver', 'controller', 'handler', 'synchronization-controller'] as const
 
+const PREFIX = 'system:serviceaccount:'
+
 /** One of KubeVirt's own service accounts, as a user. Only the name counts, never the groups. */
 export function kubeVirtAccount(name: (typeof NAMES)[number], installNamespace = 'kubevirt'): User {
   return {
-    name: `system:serviceaccount:${installNamespace}:kubevirt-${name}`,
+    name: `${PREFIX}${installNamespace}:kubevirt-${name}`,
     groups: ['system:serviceaccounts', `system:serviceaccounts:${installNamespace}`, 'system:authenticated'],
   }
 }
@@ -16,5 +18,6 @@ export function isKubeVirtAccount(
   user: User,
   { installNamespace }: Pick<AdmissionConfig, 'installNamespace'>,
 ): boolean {
+  if (!user.name.startsWith(PREFIX)) return false
   return NAMES.some((name) => user.name === kubeVirtAccount(name, installNamespace).name)
 }

@@ -1,5 +1,6 @@
 import { isRecord, type JsonRecord } from '../lib/json.ts'
-import { isGateOn } from './gates.ts'
+import { isQuantity, quantityToNano } from '../lib/quantity.ts'
+import { isGateOn } from '../kinds/gates.ts'
 
 /** What machine types an architecture takes. */
 export interface MachineConfig {
@@ -7,6 +8,12 @@ export interface MachineConfig {
   machineType: string
   /** Patterns such as `pc-q35*`. */
   emulatedMachines: readonly string[]
+}
+
+/** What a container asks for, and the most that it may take. */
+export interface ResourceAmounts {
+  requests?: Record<string, string>
+  limits?: Record<string, string>
 }
 
 /** What the KubeVirt object says about admission. Contract: admission-overview.md, section 9. */
@@ -26,7 +33,23 @@ export interface AdmissionConfig {
   isLiveUpdate: boolean
   maxHotplugRatio: number
   maxCpuSockets: number
+  /** The most memory a guest may be given while it runs; absent: reckoned from what it has. */
+  maxGuest?: string
+  /** Where guests with TDX reach the quoting service. */
+  qgsSocketPath: string
+  /** Whether QEMU's own threads take whole cores: an annotation of the KubeVirt object. */
+  completesToEvenParity: boolean
+  /** What containers that share folders of a pod ask for. */
+  virtiofs: Required<ResourceAmounts>
   isGateOn(gate: string): boolean
+  /** Feature gates as they are listed, known or not. */
+  listedGates: readonly string[]
+  /** Whether templates may be exported. */
+  areTemplatesExported: boolean
+  /** Whether LUNs may be reserved. */
+  isReservationOn: boolean
+  /** Host devices that guests may have: resource name → selector, such as `10DE:1EB8`. */
+  pciSelectors: ReadonlyMap<string, string>
 }
 
 /** The configuration of an installation without a KubeVirt object. */
@@ -47,7 +70,14 @@ export function defaultConfig(architecture: string): AdmissionConfig {
     isLiveUpdate: true,
     maxHotplugRatio: 4,
     maxCpuSockets: 0,
+    qgsSocketPath: '/var/run/tdx-qgs/qgs.socket',
+    completesToEvenParity: false,
+    virtiofs: { requests: { cpu: '10m', memory: '1M' }, limits: { cpu: '100m', memory: '80M' } },
     isGateOn: (gate) => isGateOn(gate, [], []),
+    listedGates: [],
+    areTemplatesExported: false,
+    isReservationOn: false,
+    pciSelectors: new Map(),
   }
 }
 
@@ -55,12 +85,19 @@ const recordOf = (value: unknown): JsonRecord => (isRecord(value) ? value : {})
 const textsOf = (value: unknown): string[] =>
   Array.isArray(value) ? value.filter((text) => typeof text === 'string') : []
 
-/** `base` with what `spec.configuration` of the KubeVirt object says over it. */
-export function readConfig(base: AdmissionConfig, configuration: JsonRecord = {}): AdmissionConfig {
+const EVEN_PARITY = 'alpha.kubevirt.io/EmulatorThreadCompleteToEvenParity'
+
+/** `base` with what `spec.configuration` and the annotations of the KubeVirt object say over it. */
+export function readConfig(
+  base: AdmissionConfig,
+  configuration: JsonRecord = {},
+  annotations: Readonly<Record<string, string>> = {},
+): AdmissionConfig {
   const { developerConfiguration, network, liveUpdateConfiguration, vmRolloutStrategy } = configuration
   const { featureGates, disabledFeatureGates } = recordOf(developerConfiguration)
   const { defaultNetworkInterface, permitBridgeInterfaceOnPodNetwork } = recordOf(network)
-  const { maxHotplugRatio, maxCpuSockets } = recordOf(liveUpdateConfiguration)
+  const { maxHotplugRatio, maxCpuSockets, maxGuest } = recordOf(liveUpdateConfiguration)
+  const { qgsSocketPath } = recordOf(recordOf(recordOf(configuration.confidentialCompute).tdx).attestation)
   const [enabled, disabled] = [textsOf(featureGates), textsOf(disabledFeatureGates)]
   return {
     ...base,
@@ -75,10 +112,56 @@ export function readConfig(base: AdmissionConfig, configuration: JsonRecord = {}
     ...(vmRolloutStrategy !== undefined && { isLiveUpdate: vmRolloutStrategy === 'LiveUpdate' }),
     ...(typeof maxHotplugRatio === 'number' && { maxHotplugRatio }),
     ...(typeof maxCpuSockets === 'number' && { maxCpuSockets }),
+    ...(isQuantity(maxGuest) && { maxGuest: String(maxGuest) }),
+    ...(typeof qgsSocketPath === 'string' && { qgsSocketPath }),
+    completesToEvenParity: EVEN_PARITY in annotations,
+    virtiofs: readVirtiofs(base, configuration),
     ...(developerConfiguration !== undefined && {
       isGateOn: (gate: string) => isGateOn(gate, enabled, disabled),
+      listedGates: enabled,
     }),
+    areTemplatesExported:
+      ['OCIExport', 'Template'].every((gate) => isGateOn(gate, enabled, disabled)) &&
+      recordOf(configuration.virtTemplateDeployment).enabled !== false,
+    isReservationOn: isReservationOn(configuration, enabled),
+    pciSelectors: readSelectors(configuration),
   }
+}
+
+/** Each amount is that of the first entry that says one. Contract: admission-mutating.md, section 6. */
+function readVirtiofs({ virtiofs }: AdmissionConfig, configuration: JsonRecord): AdmissionConfig['virtiofs'] {
+  const { supportContainerResources: given } = configuration
+  const entries = (Array.isArray(given) ? given : []).map(recordOf).filter(({ type }) => type === 'virtiofs')
+  const read = (part: 'requests' | 'limits', name: 'cpu' | 'memory'): string => {
+    const said = entries
+      .map(({ resources }) => recordOf(recordOf(resources)[part])[name])
+      .filter((amount) => isQuantity(amount))
+      .find((amount) => quantityToNano(amount) !== 0n)
+    return said === undefined ? (virtiofs[part][name] ?? '0') : String(said)
+  }
+  const both = (part: 'requests' | 'limits') => ({ cpu: read(part, 'cpu'), memory: read(part, 'memory') })
+  return { requests: both('requests'), limits: both('limits') }
+}
+
+/** Contract: admission-overview.md, section 9: the gate counts only where it is listed. */
+function isReservationOn(
+  { persistentReservationConfiguration }: JsonRecord,
+  listed: readonly string[],
+): boolean {
+  const { enabled } = recordOf(persistentReservationConfiguration)
+  return typeof enabled === 'boolean' ? enabled : listed.includes('PersistentReservation')
+}
+
+function readSelectors({ permittedHostDevices }: JsonRecord): ReadonlyMap<string, string> {
+  const { pciHostDevices } = recordOf(permittedHostDevices)
+  const selectors = new Map<string, string>()
+  for (const device of Array.isArray(pciHostDevices) ? pciHostDevices : []) {
+    const { pciVendorSelector: selector, resourceName } = recordOf(device)
+    if (typeof selector === 'string' && selector && typeof resourceName === 'string') {
+      selectors.set(resourceName, selector)
+    }
+  }
+  return selectors
 }
 
 function isInterface(value: unknown): value is AdmissionConfig['defaultNetworkInterface'] {

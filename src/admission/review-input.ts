@@ -19,10 +19,15 @@ export interface ReviewInput<T extends KubeObject = KubeObject, Facts = unknown>
   facts: Facts
 }
 
+/** What a review is opened for: to complete an object, and perhaps to judge it then, or to judge it alone. */
+export type ReviewPurpose = 'complete' | 'judge'
+
 /** What is done to the objects of a kind. */
 export interface KindAdmission<T extends KubeObject = KubeObject, Facts = unknown> {
   /** Reads what the rules need; may throw 400 where that cannot be found. */
-  gather?(request: AdmissionRequest, reader: ObjectReader): Promise<Facts>
+  gather?(request: AdmissionRequest, reader: ObjectReader, purpose: ReviewPurpose): Promise<Facts>
+  /** As `stages`, but asked before anything is completed: what KubeVirt's mutating webhook refuses. */
+  before?: readonly ((input: ReviewInput<T, Facts>) => Iterable<Cause>)[]
   /** Completes `input.object` in place, in this order. */
   mutators: readonly ((input: ReviewInput<T, Facts>) => void)[]
   /** The causes of one stage are reported together; a later stage is not asked. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { defaultConfig, machinesOf, readConfig } from '../../src/admission/config.ts'
-import { isGateOn } from '../../src/admission/gates.ts'
+import { isGateOn } from '../../src/kinds/gates.ts'
 
 const base = defaultConfig('amd64')
 

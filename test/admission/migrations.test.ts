@@ -47,6 +47,19 @@ test('a migration names its guest, and leaves the priority to the controller', a
   ).toEqual([])
 })
 
+test('both ends of a migration between clusters name the same one', async () => {
+  const on = { isGateOn: () => true }
+  const between = (id: string) =>
+    create(
+      { vmiName: 'guest', sendTo: { migrationID: 'm1' }, receive: { migrationID: id } },
+      undefined,
+      SOMEBODY,
+      on,
+    )
+  expect(await causesOf(between('m1'))).toEqual([])
+  expect(await causesOf(between('m2'))).toEqual(['Invalid'])
+})
+
 const notMigratable = (reason: string) => ({
   status: {
     phase: 'Running',

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { kubeVirtAccount } from '../../src/admission/accounts.ts'
+import type { User } from '../../src/auth/access.ts'
 import type { Vmi } from '../../src/kinds/kubevirt.ts'
 import { VMIS } from '../../src/kinds/table.ts'
 import { causesOf, makeAdmission, requestOf } from '../helpers/admission.ts'
@@ -205,7 +206,7 @@ test('labels that KubeVirt steers by are set by KubeVirt alone', async () => {
   expect(await causesOf(makeAdmission().review(request))).toEqual([])
 })
 
-const update = (object: object, old: object, user = { name: 'somebody', groups: ['system:masters'] }) =>
+const update = (object: object, old: object, user: User = { name: 'somebody', groups: ['system:masters'] }) =>
   makeAdmission().review(
     requestOf(VMIS, object, { operation: 'UPDATE', old: { metadata: meta, ...old } as unknown as Vmi, user }),
   )
@@ -227,10 +228,11 @@ test.each(['apiserver', 'controller', 'handler', 'synchronization-controller'] a
   'kubevirt-%s sets the status and the spec',
   async (name) => {
     const spec = { domain: { memory: { guest: '128Mi' } } }
+    const extra = { 'authentication.kubernetes.io/node-name': ['n1'] }
     const { object } = await update(
-      { spec, status: { phase: 'Failed' } },
-      { spec: guest, status: { phase: 'Running' } },
-      kubeVirtAccount(name),
+      { spec, status: { phase: 'Failed', nodeName: 'n1' } },
+      { spec: guest, status: { phase: 'Running', nodeName: 'n1' } },
+      { ...kubeVirtAccount(name), extra },
     )
     expect(object).toMatchObject({ spec, status: { phase: 'Failed' } })
   },

@@ -1,8 +1,9 @@
 /** What is done to migrations. Contract: admission-others.md, sections 4 and 5; MUT-MIG-001 … 004. */
 import { isFinal, type Vmi, type Vmim } from '../../kinds/kubevirt.ts'
 import { findCondition } from '../../kinds/meta.ts'
+import { isMigrationOver, MIGRATION_FINALIZER, VMI_NAME_LABEL } from '../../kinds/migration.ts'
 import { VMIMS, VMIS } from '../../kinds/table.ts'
-import { forbiddenValue, requiredValue, unsupportedValue } from '../../lib/causes.ts'
+import { forbiddenValue, invalidValue, requiredValue, unsupportedValue } from '../../lib/causes.ts'
 import { badRequest, type Cause } from '../../lib/errors.ts'
 import { isSameJson } from '../../lib/json.ts'
 import { checkLabelValue } from '../../lib/names.ts'
@@ -10,9 +11,6 @@ import type { ObjectReader } from '../../store/store.ts'
 import { kubeVirtAccount } from '../accounts.ts'
 import type { AdmissionRequest } from '../admission.ts'
 import type { KindAdmission, ReviewInput } from '../review-input.ts'
-
-const VMI_LABEL = 'kubevirt.io/vmi-name'
-const FINALIZER = 'kubevirt.io/migrationJobFinalize'
 
 /** What is known about the guest that is to be moved. */
 interface Facts {
@@ -23,7 +21,7 @@ interface Facts {
 async function gatherFacts({ namespace, object }: AdmissionRequest, reader: ObjectReader): Promise<Facts> {
   const name = nameOf(object as Vmim)
   if (!name || checkLabelValue(name).length > 0) return { vmi: undefined, others: [] }
-  const { items } = await reader.list(VMIMS, { namespace, labelSelector: `${VMI_LABEL}=${name}` })
+  const { items } = await reader.list(VMIMS, { namespace, labelSelector: `${VMI_NAME_LABEL}=${name}` })
   return { vmi: await reader.get(VMIS, namespace, name), others: items }
 }
 
@@ -34,8 +32,8 @@ function nameOf({ spec }: Vmim): string {
 /** A migration is found by its guest, and kept until it is cleaned up after. Contract: MUT-MIG-002, 003. */
 function labelMigration({ object }: ReviewInput<Vmim, Facts>): void {
   const { metadata } = object
-  metadata.labels = { ...metadata.labels, [VMI_LABEL]: nameOf(object) }
-  metadata.finalizers = [...(metadata.finalizers ?? []), FINALIZER]
+  metadata.labels = { ...metadata.labels, [VMI_NAME_LABEL]: nameOf(object) }
+  metadata.finalizers = [...(metadata.finalizers ?? []), MIGRATION_FINALIZER]
 }
 
 /** A migration says whose it is. Contract: MIG-001. */
@@ -71,7 +69,7 @@ function guestCanMove({ object, facts, request }: ReviewInput<Vmim, Facts>): Ite
       `the VMI "${name}" cannot be migrated (${migratable.reason}): ${migratable.message ?? ''}`,
     )
   }
-  const running = others.find(({ status }) => status?.phase !== 'Succeeded' && status?.phase !== 'Failed')
+  const running = others.find(({ status }) => !isMigrationOver(status?.phase))
   if (running) {
     throw badRequest(
       `the VMI "${name}" is being migrated by "${running.metadata.name}": wait for it, or delete it`,
@@ -88,10 +86,19 @@ function* decentralizedIsAllowed({ object, config }: ReviewInput<Vmim, Facts>): 
   }
 }
 
+/** Both ends of a migration between clusters mean the same one. Contract: MIG-008. */
+function* idsAgree({ object, config }: ReviewInput<Vmim, Facts>): Iterable<Cause> {
+  const { sendTo, receive } = object.spec
+  if (!config.isGateOn('DecentralizedLiveMigration') || !sendTo || !receive) return
+  if (sendTo.migrationID !== receive.migrationID) {
+    yield invalidValue('', 'sendTo and receive name different migrations: give both the same migrationID')
+  }
+}
+
 export const createMigration: KindAdmission<Vmim, Facts> = {
   gather: gatherFacts,
   mutators: [labelMigration],
-  stages: [guestIsNamed, priorityIsOurs, guestCanMove, decentralizedIsAllowed],
+  stages: [guestIsNamed, priorityIsOurs, guestCanMove, decentralizedIsAllowed, idsAgree],
 }
 
 /** What is asked of a migration stays. Contract: MIGU-001. */
@@ -104,10 +111,13 @@ function* requestIsKept({ object, old }: ReviewInput<Vmim>): Iterable<Cause> {
 /** So does the label it is found by. Contract: MIGU-002, 003. */
 function* labelIsKept({ object, old }: ReviewInput<Vmim>): Iterable<Cause> {
   const { phase } = object.status ?? {}
-  const before = old?.metadata.labels?.[VMI_LABEL]
-  if (phase === 'Succeeded' || phase === 'Failed' || before === undefined) return
-  if (object.metadata.labels?.[VMI_LABEL] !== before) {
-    yield unsupportedValue('', `the label ${VMI_LABEL} of a migration that is not over cannot be changed`)
+  const before = old?.metadata.labels?.[VMI_NAME_LABEL]
+  if (isMigrationOver(phase) || before === undefined) return
+  if (object.metadata.labels?.[VMI_NAME_LABEL] !== before) {
+    yield unsupportedValue(
+      '',
+      `the label ${VMI_NAME_LABEL} of a migration that is not over cannot be changed`,
+    )
   }
 }
 

@@ -28,28 +28,31 @@ export function* disksAreWellFormed(spec: VmiSpec, at: FieldPath): Iterable<Caus
   const twice = list.child('domain', 'devices', 'disks')
   for (const [position, disk] of disks.entries()) {
     const field = list.index(position)
-    for (const earlier of disks.slice(0, position)) {
-      if (earlier.name === disk.name)
+    for (let earlier = 0; earlier < position; earlier++) {
+      if (disks[earlier]?.name === disk.name)
         yield invalidValue(field.child('name'), `another disk is named "${disk.name}"`)
     }
-    if ([disk.disk, disk.lun, disk.cdrom].filter(Boolean).length > 1)
+    if ((disk.disk && (disk.lun || disk.cdrom)) || (disk.lun && disk.cdrom))
       yield invalidValue(field, 'use one of disk, lun, cdrom')
-    yield* checkPciAddress(disk, twice.child('disk').index(position).child('pciAddress'))
+    if (disk.disk?.pciAddress)
+      yield* checkPciAddress(disk.disk, twice.child('disk').index(position).child('pciAddress'))
     if (disk.bootOrder !== undefined && disk.bootOrder < 1)
       yield invalidValue(field.child('bootOrder'), 'the first place is 1')
     yield* checkBus(disk, field, twice.index(position))
-    yield* checkSerial(disk, field.child('serial'))
+    if (disk.serial) yield* checkSerial(disk.serial, field.child('serial'))
     yield* checkTuning(disk, field, twice.index(position))
     for (const problem of checkDns1123Label(textOrEmpty(disk.name)))
       yield invalidValue(twice.index(position).child('name'), problem)
-    yield* checkBlockSize(disk, field.child('blockSize'))
+    if (disk.blockSize?.custom) yield* checkBlockSize(disk, field.child('blockSize'))
   }
 }
 
-function* checkPciAddress({ disk }: Disk, field: FieldPath): Iterable<Cause> {
-  if (!disk?.pciAddress) return
-  if (disk.bus !== 'virtio') yield invalidValue(field, 'only a disk on the virtio bus has a PCI address')
-  if (!isPciAddress(disk.pciAddress)) yield invalidValue(field, `"${disk.pciAddress}" is no PCI address`)
+function* checkPciAddress(
+  { bus, pciAddress = '' }: NonNullable<Disk['disk']>,
+  field: FieldPath,
+): Iterable<Cause> {
+  if (bus !== 'virtio') yield invalidValue(field, 'only a disk on the virtio bus has a PCI address')
+  if (!isPciAddress(pciAddress)) yield invalidValue(field, `"${pciAddress}" is no PCI address`)
 }
 
 function* checkBus(disk: Disk, field: FieldPath, twice: FieldPath): Iterable<Cause> {
@@ -65,8 +68,7 @@ function* checkBus(disk: Disk, field: FieldPath, twice: FieldPath): Iterable<Cau
     yield unsupportedValue(twice, 'dedicatedIOThread needs the virtio bus')
 }
 
-function* checkSerial({ serial }: Disk, field: FieldPath): Iterable<Cause> {
-  if (!serial) return
+function* checkSerial(serial: string, field: FieldPath): Iterable<Cause> {
   if (!/^[A-Za-z0-9_.+-]+$/.test(serial)) yield invalidValue(field, 'use letters, digits, _ . + and -')
   if (Array.from(serial).length > SERIAL_LENGTH)
     yield invalidValue(field, `use at most ${SERIAL_LENGTH} characters`)

@@ -5,10 +5,16 @@
 import type { VmiSpec } from '../../kinds/kubevirt.ts'
 import type { Cause } from '../../lib/errors.ts'
 import type { FieldPath } from '../../lib/field-path.ts'
+import { affinityIsSound, spreadIsSound } from './affinity.ts'
 import { disksAndBootOrderFit } from './boot-order.ts'
+import { deviceClaimsAreSound, networkClaimsAreSound } from './claims.ts'
 import * as cpu from './cpu.ts'
+import { credentialsAreSound } from './credentials.ts'
 import { disksAreWellFormed } from './disks.ts'
+import { dnsIsSound } from './dns.ts'
 import { evictionStrategyIsKnown, hostDevicesAreAllowed } from './eviction.ts'
+import { graceSuits } from './grace.ts'
+import * as graphics from './graphics.ts'
 import { hostnameIsLabel, subdomainIsDns } from './hostname.ts'
 import {
   inputIsTablet,
@@ -17,10 +23,12 @@ import {
   probeHasOneHandler,
 } from './inputs.ts'
 import * as interfaces from './interfaces.ts'
+import { gatedDevicesAreAllowed, gatedSettingsAreAllowed, launchSecurityIsSound } from './launch-security.ts'
 import * as machine from './machine.ts'
 import * as memory from './memory.ts'
 import * as networks from './networks.ts'
 import type { RuleConfig, SpecRule } from './rule.ts'
+import { serviceAccountIsOne } from './service-account.ts'
 import * as volumes from './volumes.ts'
 
 /** The rules for networks, which are asked a second time when a VMI is created. */
@@ -31,14 +39,15 @@ export const NETWORK_RULES: readonly SpecRule[] = [
   interfaces.linkStateFits,
   interfaces.bindingFitsNetwork,
   networks.networkNamesDiffer,
+  networkClaimsAreSound,
   networks.networkHasInterface,
   interfaces.interfaceNamesDiffer,
   interfaces.interfaceHasNetwork,
   interfaces.interfaceIsWellFormed,
 ]
 
-/** All rules for a guest's spec. */
-export const SPEC_RULES: readonly SpecRule[] = [
+/** What is asked before the rules for networks. */
+export const RULES_BEFORE_NETWORKS: readonly SpecRule[] = [
   hostnameIsLabel,
   subdomainIsDns,
   memory.memoryRequestIsUsable,
@@ -62,7 +71,13 @@ export const SPEC_RULES: readonly SpecRule[] = [
   cpu.socketsAreWithinMaximum,
   cpu.startStrategyIsKnown,
   cpu.realtimeIsPinned,
-  ...NETWORK_RULES,
+  affinityIsSound,
+  spreadIsSound,
+]
+
+/** What is asked after them. */
+export const RULES_AFTER_NETWORKS: readonly SpecRule[] = [
+  deviceClaimsAreSound,
   disksAndBootOrderFit,
   inputIsTablet,
   ioThreadsPolicyIsKnown,
@@ -76,16 +91,36 @@ export const SPEC_RULES: readonly SpecRule[] = [
   volumes.specialVolumesAreSingle,
   volumes.containerDiskPathIsPlain,
   volumes.utilityVolumesAreAbsent,
+  credentialsAreSound,
+  dnsIsSound,
   evictionStrategyIsKnown,
+  graphics.displayedGpuIsOne,
   hostDevicesAreAllowed,
+  graceSuits,
+  graphics.soundIsKnown,
+  launchSecurityIsSound,
+  gatedDevicesAreAllowed,
+  graphics.videoHasDisplay,
+  graphics.panicDeviceIsKnown,
+  gatedSettingsAreAllowed,
+  serviceAccountIsOne,
+]
+
+/** All rules for a guest's spec. */
+export const SPEC_RULES: readonly SpecRule[] = [
+  ...RULES_BEFORE_NETWORKS,
+  ...NETWORK_RULES,
+  ...RULES_AFTER_NETWORKS,
 ]
 
 /** What rules have to say about a spec, in their order. */
-export function* applyRules(
+export function applyRules(
   rules: readonly SpecRule[],
   spec: VmiSpec,
   at: FieldPath,
   config: RuleConfig,
-): Iterable<Cause> {
-  for (const rule of rules) yield* rule(spec, at, config)
+): Cause[] {
+  const causes: Cause[] = []
+  for (const rule of rules) for (const cause of rule(spec, at, config)) causes.push(cause)
+  return causes
 }

@@ -3,6 +3,7 @@ import { duplicateValue, invalidValue, requiredValue, unsupportedValue } from '.
 import type { Cause } from '../../lib/errors.ts'
 import type { FieldPath } from '../../lib/field-path.ts'
 import { isMacAddress, isPciAddress, isPortName } from './addresses.ts'
+import { dhcpOptionsAreSound, portRangesAreSound } from './port-ranges.ts'
 import {
   devicesOf,
   networksOf,
@@ -32,6 +33,16 @@ export function* bindingIsStillThere(spec: VmiSpec, at: FieldPath): Iterable<Cau
       if (entry[name])
         yield invalidValue(field.child(name), `${name} was removed from KubeVirt: use masquerade or bridge`)
     }
+  }
+}
+
+/** Bindings whose gate was listed and is no longer there are not asked for. Contract: VMI-FGD-001, 002. */
+export function* discontinuedBindingsAreUnused(spec: VmiSpec, { listedGates }: RuleConfig): Iterable<Cause> {
+  const interfaces = devicesOf(spec).interfaces ?? []
+  for (const gate of listedGates) {
+    const binding = gate === 'Passt' ? 'passt' : gate === 'Macvtap' ? 'macvtap' : undefined
+    if (!binding || !interfaces.some((entry) => entry[binding])) continue
+    yield unsupportedValue('', `the feature gate ${gate} was removed from KubeVirt, and so was ${binding}`)
   }
 }
 
@@ -85,8 +96,8 @@ export function* interfaceHasNetwork(spec: VmiSpec, at: FieldPath): Iterable<Cau
   }
 }
 
-/** The parts of an interface are well formed. Contract: VMI-NET-028 … 036. */
-export function* interfaceIsWellFormed(spec: VmiSpec, at: FieldPath): Iterable<Cause> {
+/** The parts of an interface are well formed. Contract: VMI-NET-028 … 048. */
+export function* interfaceIsWellFormed(spec: VmiSpec, at: FieldPath, config: RuleConfig): Iterable<Cause> {
   for (const [entry, field, network] of eachInterface(spec, at)) {
     const { model, macAddress = '', pciAddress } = entry
     if (!/^[A-Za-z0-9\-_]+$/.test(textOrEmpty(entry.name)))
@@ -98,6 +109,8 @@ export function* interfaceIsWellFormed(spec: VmiSpec, at: FieldPath): Iterable<C
     if (pciAddress && !isPciAddress(pciAddress))
       yield invalidValue(field.child('pciAddress'), `"${pciAddress}" is no PCI address`)
     if (network?.pod) yield* checkPorts(entry.ports ?? [], field.child('ports'))
+    yield* portRangesAreSound(entry, field, network, config)
+    yield* dhcpOptionsAreSound(entry, field, at)
   }
 }
 

@@ -7,7 +7,7 @@ import { cloudInitIsOneSource } from './cloud-init.ts'
 import { isContainerPath } from './paths.ts'
 import { repeatedNames, type RuleConfig, type Volume } from './rule.ts'
 
-const SOURCES = [
+const SOURCES: ReadonlySet<string> = new Set<keyof Volume>([
   'persistentVolumeClaim',
   'sysprep',
   'cloudInitNoCloud',
@@ -24,7 +24,7 @@ const SOURCES = [
   'downwardMetrics',
   'memoryDump',
   'containerPath',
-] as const
+])
 
 /** Volumes are named apart and have one complete source each. Contract: VMI-VOL-001 … 018. */
 export function* volumesAreWellFormed(
@@ -39,12 +39,12 @@ export function* volumesAreWellFormed(
       yield invalidValue(field.child('name'), `another volume is named "${volume.name}"`)
     if (volume.dataVolume && !volume.dataVolume.name)
       yield requiredValue(field.child('name'), 'dataVolume needs a name')
-    const count = SOURCES.filter((source) => volume[source]).length
+    const count = Object.keys(volume).filter((name) => SOURCES.has(name)).length
     if (count !== 1) yield invalidValue(field, `has ${count} sources: a volume has one`)
     yield* cloudInitIsOneSource(volume, field)
     if (volume.downwardMetrics && !config.isGateOn('DownwardMetrics'))
       yield invalidValue(field, gateIsOff('DownwardMetrics'))
-    yield* checkHostDisk(volume, field, config)
+    if (volume.hostDisk) yield* checkHostDisk(volume.hostDisk, field, config)
     yield* checkNames(volume, field)
   }
 }
@@ -53,11 +53,13 @@ function gateIsOff(gate: string): string {
   return `the feature gate ${gate} is off: turn it on in the KubeVirt object`
 }
 
-function* checkHostDisk({ hostDisk }: Volume, at: FieldPath, config: RuleConfig): Iterable<Cause> {
-  if (!hostDisk) return
+function* checkHostDisk(
+  { path, type, capacity }: NonNullable<Volume['hostDisk']>,
+  at: FieldPath,
+  config: RuleConfig,
+): Iterable<Cause> {
   if (!config.isGateOn('HostDisk')) yield invalidValue(at, gateIsOff('HostDisk'))
   const field = at.child('hostDisk')
-  const { path, type, capacity } = hostDisk
   if (!path) yield missingValue(field.child('path'), 'say where the file is')
   if (type !== 'Disk' && type !== 'DiskOrCreate')
     yield invalidValue(field.child('type'), `"${type}" is neither Disk nor DiskOrCreate`)

@@ -5,22 +5,16 @@ import { FieldPath } from '../../lib/field-path.ts'
 import { isSameJson } from '../../lib/json.ts'
 import type { ReviewInput } from '../review-input.ts'
 import { applyRules, SPEC_RULES } from '../spec/index.ts'
-import { bindingIsStillThere } from '../spec/interfaces.ts'
+import { graceAnnotationsAreAbsent } from '../spec/grace.ts'
+import { bindingIsStillThere, discontinuedBindingsAreUnused } from '../spec/interfaces.ts'
 import { isMemoryHotpluggable } from '../vmi/hotplug-defaults.ts'
 import { annotationsAreAllowed, labelsAreFree } from '../vmi/metadata.ts'
-import { completeSpec } from '../vmi/spec-defaults.ts'
 import { dataVolumeTemplatesAreSound } from './data-volume-templates.ts'
+import { expansionOf, type VmFacts } from './instancetype.ts'
 
 const SPEC = new FieldPath('spec')
 const TEMPLATE = SPEC.child('template')
 const RUN_STRATEGIES = ['Halted', 'Manual', 'Always', 'RerunOnFailure', 'Once']
-
-/** The VM with the defaults its guest will get; they are judged and not stored. Contract: VM-DEF-001 … 010. */
-function withDefaults({ object, config }: ReviewInput<Vm>): Vm['spec'] {
-  const spec = structuredClone(object.spec)
-  completeSpec(spec.template.spec, config)
-  return spec
-}
 
 /** A VM has a template; nothing else is asked before. Contract: VM-SPEC-001. */
 export function* templateIsGiven({ object }: ReviewInput<Vm>): Iterable<Cause> {
@@ -29,31 +23,47 @@ export function* templateIsGiven({ object }: ReviewInput<Vm>): Iterable<Cause> {
 }
 
 /** Bindings that are no longer there are not asked for; the paths lack the template. Contract: VM-011. */
-export function* newBindingIsStillThere(input: ReviewInput<Vm>): Iterable<Cause> {
+export function* newBindingIsStillThere(input: ReviewInput<Vm, VmFacts>): Iterable<Cause> {
   if (input.object.metadata.deletionTimestamp) return
-  yield* bindingIsStillThere(withDefaults(input).template.spec, SPEC)
+  yield* bindingIsStillThere(expansionOf(input).spec.template.spec, SPEC)
 }
 
-/** All that is asked of a VM's spec. Contract: admission-vm.md, section 5. */
-export function* vmSpecIsSound(input: ReviewInput<Vm>): Iterable<Cause> {
+/** The same of those whose gate is listed, in the template as it was given. Contract: VM-010. */
+export function* discontinuedBindingIsUnused({ object, config }: ReviewInput<Vm>): Iterable<Cause> {
+  if (object.metadata.deletionTimestamp) return
+  yield* discontinuedBindingsAreUnused(object.spec.template.spec, config)
+}
+
+/** All that is asked of a VM's spec, with what will be completed in it. Contract: admission-vm.md, section 5. */
+export function* vmSpecIsSound(input: ReviewInput<Vm, VmFacts>): Iterable<Cause> {
   if (input.object.metadata.deletionTimestamp) return
-  const { config, isKubeVirt } = input
-  const spec = withDefaults(input)
+  yield* vmBlockIsSound(expansionOf(input).spec, SPEC, input)
+}
+
+/** All that is asked of a VM's spec that stands at `at`. Contract: admission-vm.md, section 5. */
+export function* vmBlockIsSound(
+  spec: Vm['spec'],
+  at: FieldPath,
+  { config, isKubeVirt }: Pick<ReviewInput, 'config' | 'isKubeVirt'>,
+): Iterable<Cause> {
+  const template = at.child('template')
   const { metadata = {} } = spec.template
-  yield* labelsAreFree(metadata, TEMPLATE.child('metadata'), isKubeVirt)
-  yield* annotationsAreAllowed(metadata, TEMPLATE.child('metadata'), config)
-  yield* applyRules(SPEC_RULES, spec.template.spec, TEMPLATE.child('spec'), config)
-  yield* dataVolumeTemplatesAreSound(spec, SPEC)
-  yield* runStrategyIsOne(spec, config)
-  if (config.isLiveUpdate) yield* growthIsPossible(spec)
+  yield* labelsAreFree(metadata, template.child('metadata'), isKubeVirt)
+  yield* annotationsAreAllowed(metadata, template.child('metadata'), config)
+  yield* graceAnnotationsAreAbsent(metadata, spec.template.spec, template.child('metadata'), config)
+  yield* applyRules(SPEC_RULES, spec.template.spec, template.child('spec'), config)
+  yield* dataVolumeTemplatesAreSound(spec, at)
+  yield* runStrategyIsOne(spec, at, config)
+  if (config.isLiveUpdate) yield* growthIsPossible(spec, at)
 }
 
 /** A VM says once, and in a known way, when it runs. Contract: VM-RUN-001 … 004. */
 export function* runStrategyIsOne(
   { running, runStrategy }: Vm['spec'],
+  at: FieldPath,
   config: { isGateOn(gate: string): boolean },
 ): Iterable<Cause> {
-  const field = SPEC.child('running')
+  const field = at.child('running')
   if (running !== undefined && runStrategy !== undefined) {
     yield invalidValue(field, 'running and runStrategy exclude each other: leave out running')
   }
@@ -64,19 +74,19 @@ export function* runStrategyIsOne(
   if (runStrategy === 'WaitAsReceiver') {
     if (!config.isGateOn('DecentralizedLiveMigration')) {
       yield invalidValue(
-        SPEC.child('runStrategy'),
+        at.child('runStrategy'),
         'WaitAsReceiver needs the feature gate DecentralizedLiveMigration',
       )
     }
   } else if (!RUN_STRATEGIES.includes(runStrategy)) {
-    yield invalidValue(SPEC.child('runStrategy'), `"${runStrategy}" is none of ${RUN_STRATEGIES.join(', ')}`)
+    yield invalidValue(at.child('runStrategy'), `"${runStrategy}" is none of ${RUN_STRATEGIES.join(', ')}`)
   }
 }
 
 /** What a guest may grow to can be reached. Contract: VM-LIVE-001, 002. */
-function* growthIsPossible({ template }: Vm['spec']): Iterable<Cause> {
+function* growthIsPossible({ template }: Vm['spec'], spec: FieldPath): Iterable<Cause> {
   const { cpu, memory } = template.spec.domain
-  const at = TEMPLATE.child('spec', 'domain')
+  const at = spec.child('template', 'spec', 'domain')
   const { sockets = 0, maxSockets = 0 } = cpu ?? {}
   if (maxSockets !== 0 && sockets > maxSockets) {
     yield invalidValue(
@@ -95,8 +105,17 @@ function* growthIsPossible({ template }: Vm['spec']): Iterable<Cause> {
 /** Volumes of a VM's own DataVolumes lie in its namespace. Contract: VM-ST-002. */
 export function* dataVolumesAreInNamespace({ object, old, request }: ReviewInput<Vm>): Iterable<Cause> {
   const templates = object.spec.dataVolumeTemplates ?? []
-  if (object.metadata.deletionTimestamp || (old && isSameJson(templates, old.spec.dataVolumeTemplates ?? [])))
+  const isNew = request.operation === 'CREATE'
+  if (!isNew && !old) {
+    yield {
+      reason: 'UnexpectedServerResponse',
+      field: '',
+      message: 'the VM as it was is missing from the review',
+    }
     return
+  }
+  const isSame = !isNew && (!old || isSameJson(templates, old.spec.dataVolumeTemplates ?? []))
+  if (object.metadata.deletionTimestamp || isSame) return
   const expected = object.metadata.namespace || request.namespace
   for (const [position, { metadata }] of templates.entries()) {
     if (!metadata?.namespace || metadata.namespace === expected) continue
@@ -116,6 +135,22 @@ export function* snapshotIsUndisturbed({ object, old }: ReviewInput<Vm>): Iterab
   } else if (!isSameRunningState(object.spec, old.spec)) {
     yield unsupportedValue(SPEC, `the running state cannot be changed ${busy}`)
   }
+}
+
+/** While a VM is restored, it runs no sooner and no later. Contract: VM-ST-007. */
+export function* restoreIsUndisturbed({ object, old }: ReviewInput<Vm>): Iterable<Cause> {
+  const { restoreInProgress } = object.status ?? {}
+  if (!old || object.metadata.deletionTimestamp || !restoreInProgress) return
+  if (isSameJson(object.spec, old.spec) || effectiveStrategy(object.spec) === effectiveStrategy(old.spec))
+    return
+  yield unsupportedValue(SPEC, `the running state cannot be changed while ${restoreInProgress} is restored`)
+}
+
+/** What decides when a VM runs; empty where it says so twice. */
+function effectiveStrategy({ running, runStrategy }: Vm['spec']): string {
+  if (running !== undefined && runStrategy !== undefined) return ''
+  if (running !== undefined) return running ? 'Always' : 'Halted'
+  return runStrategy ?? 'Halted'
 }
 
 function isSameRunningState(now: Vm['spec'], before: Vm['spec']): boolean {

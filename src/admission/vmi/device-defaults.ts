@@ -2,7 +2,7 @@
 import type { VmiSpec } from '../../kinds/kubevirt.ts'
 import type { AdmissionConfig } from '../config.ts'
 
-/** Completes firmware, features, disks, inputs and probes, in place. */
+/** Completes firmware, features, disks, inputs, GPUs and probes, in place. */
 export function completeDevices(spec: VmiSpec, newUid: () => string): void {
   const { domain } = spec
   domain.firmware ??= {}
@@ -11,6 +11,10 @@ export function completeDevices(spec: VmiSpec, newUid: () => string): void {
   for (const input of domain.devices.inputs ?? []) {
     input.bus ||= 'usb'
     input.type ||= 'tablet'
+  }
+  for (const gpu of domain.devices.gpus ?? []) {
+    const ramFb = gpu.virtualGPUOptions?.display?.ramFB
+    if (ramFb) ramFb.enabled ??= true
   }
   completeProbes(spec)
   domain.firmware.uuid ||= newUid()

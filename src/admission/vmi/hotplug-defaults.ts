@@ -32,7 +32,7 @@ function completeMaxSockets({ domain }: VmiSpec, config: AdmissionConfig): void 
 function completeMaxGuest(spec: VmiSpec, config: AdmissionConfig): void {
   const { memory } = spec.domain
   if (!memory?.guest || memory.maxGuest !== undefined) return
-  const maxGuest = formatBytes(wholeOf(memory.guest) * BigInt(config.maxHotplugRatio))
+  const maxGuest = config.maxGuest ?? formatBytes(wholeOf(memory.guest) * BigInt(config.maxHotplugRatio))
   if (isMemoryHotpluggable(spec, maxGuest)) memory.maxGuest = maxGuest
 }
 

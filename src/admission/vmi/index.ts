@@ -1,15 +1,34 @@
 /** What is done to VMIs. Contract: admission-vmi.md; admission-mutating.md, section 3. */
 import type { Vmi } from '../../kinds/kubevirt.ts'
 import type { KindAdmission } from '../review-input.ts'
-import { beginVmi, completeVmiHotplug, completeVmiSpec, completeVmiStatus, keepVmiStatus } from './mutate.ts'
+import { hotplugIsPossible } from './hotplug.ts'
+import {
+  annotateSettings,
+  beginVmi,
+  completeVmiHotplug,
+  completeVmiSpec,
+  completeVmiStatus,
+  keepVmiStatus,
+} from './mutate.ts'
+import { handlerIsOnItsNode } from './node-restriction.ts'
+import { applyPresets, gatherPresets, warnOfPresets, type VmiFacts } from './presets.ts'
 import { newVmiIsSound, reservedLabelsAreKept, specIsKept } from './rules.ts'
 
-export const createVmi: KindAdmission<Vmi> = {
-  mutators: [completeVmiSpec, completeVmiStatus, completeVmiHotplug, beginVmi],
+export const createVmi: KindAdmission<Vmi, VmiFacts> = {
+  gather: gatherPresets,
+  mutators: [
+    applyPresets,
+    completeVmiSpec,
+    completeVmiStatus,
+    completeVmiHotplug,
+    annotateSettings,
+    beginVmi,
+  ],
   stages: [newVmiIsSound],
+  warn: warnOfPresets,
 }
 
 export const updateVmi: KindAdmission<Vmi> = {
   mutators: [keepVmiStatus],
-  stages: [specIsKept, reservedLabelsAreKept],
+  stages: [handlerIsOnItsNode, specIsKept, hotplugIsPossible, reservedLabelsAreKept],
 }

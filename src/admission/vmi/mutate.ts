@@ -52,6 +52,23 @@ export function withPciTopology(annotations: Record<string, string> = {}): Recor
   return { [PCI_TOPOLOGY]: 'v3', ...annotations }
 }
 
+const EVEN_PARITY = 'alpha.kubevirt.io/EmulatorThreadCompleteToEvenParity'
+const QGS_SOCKET = 'kubevirt.io/qgs-socket-path'
+
+/** Hands on to the guest's launcher what the KubeVirt object says. Contract: MUT-VMI-041, 042. */
+export function annotateSettings({ object, config }: ReviewInput<Vmi>): void {
+  const { metadata, spec } = object
+  const { cpu, launchSecurity } = spec.domain
+  const isEven = cpu?.isolateEmulatorThread && config.completesToEvenParity && config.isGateOn('AlignCPUs')
+  const socket = launchSecurity?.tdx ? config.qgsSocketPath : ''
+  if (!isEven && socket === '') return
+  metadata.annotations = {
+    ...metadata.annotations,
+    ...(isEven && { [EVEN_PARITY]: '' }),
+    ...(socket !== '' && { [QGS_SOCKET]: socket }),
+  }
+}
+
 /** Marks the VMI as pending and keeps it until its guest is gone. */
 export function beginVmi({ object, config, clock }: ReviewInput<Vmi>): void {
   const { metadata } = object

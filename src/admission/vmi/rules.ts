@@ -5,8 +5,9 @@ import { FieldPath } from '../../lib/field-path.ts'
 import { isSameJson } from '../../lib/json.ts'
 import { wholeOf } from '../quantities.ts'
 import type { ReviewInput } from '../review-input.ts'
-import { applyRules, NETWORK_RULES, SPEC_RULES } from '../spec/index.ts'
-import { bindingIsStillThere } from '../spec/interfaces.ts'
+import { applyRules, NETWORK_RULES, RULES_AFTER_NETWORKS, RULES_BEFORE_NETWORKS } from '../spec/index.ts'
+import { graceAnnotationsAreAbsent } from '../spec/grace.ts'
+import { bindingIsStillThere, discontinuedBindingsAreUnused } from '../spec/interfaces.ts'
 import { devicesOf } from '../spec/rule.ts'
 import { architectureIsKnown } from './architecture.ts'
 import { hypervIsConsistent } from './hyperv.ts'
@@ -18,14 +19,19 @@ const HIDDEN_PATHS = ['/var/run/kubevirt', '/var/run/libvirt']
 /** All that is asked of a new VMI. Contract: admission-vmi.md, section 1. */
 export function* newVmiIsSound({ object, config, isKubeVirt }: ReviewInput<Vmi>): Iterable<Cause> {
   const { spec, metadata } = object
+  yield* discontinuedBindingsAreUnused(spec, config)
   yield* bindingIsStillThere(spec, SPEC)
   // Network causes are told twice, as clients have come to see them.
-  yield* applyRules(NETWORK_RULES, spec, SPEC, config)
-  yield* applyRules(SPEC_RULES, spec, SPEC, config)
+  const networkCauses = applyRules(NETWORK_RULES, spec, SPEC, config)
+  yield* networkCauses
+  yield* applyRules(RULES_BEFORE_NETWORKS, spec, SPEC, config)
+  yield* networkCauses
+  yield* applyRules(RULES_AFTER_NETWORKS, spec, SPEC, config)
   yield* volumesAreUsed(spec)
   yield* memoryIsGiven(spec)
   yield* labelsAreFree(metadata, new FieldPath('metadata'), isKubeVirt)
   yield* annotationsAreAllowed(metadata, new FieldPath('metadata'), config)
+  yield* graceAnnotationsAreAbsent(metadata, spec, new FieldPath('metadata'), config)
   yield* hypervIsConsistent(spec)
   yield* architectureIsKnown(spec)
 }

@@ -24,6 +24,11 @@ export function completeSpec(spec: VmiSpec, config: AdmissionConfig): void {
   completeTopology(spec)
   completePullPolicies(spec)
   spec.evictionStrategy ??= config.evictionStrategy
+  attachDefaults(spec, config)
+}
+
+/** Gives a guest the default network, and a disk for each volume. Throws 400 where no default network is possible. */
+export function attachDefaults(spec: VmiSpec, config: AdmissionConfig): void {
   completeNetwork(spec, config)
   completeDisks(spec)
 }

@@ -1,0 +1,17 @@
+/** The server of admission.ts, a process of its own: webhooks over TLS, as they are served beside an API server. */
+import Fastify, { type FastifyInstance } from 'fastify'
+import { registerWebhooks } from '../src/http/webhook-routes.ts'
+import { serverOptions } from '../src/http/tls.ts'
+import { makeAuthority, servingPair } from '../test/helpers/pki.ts'
+import { recordedParts } from '../test/helpers/vectors.ts'
+
+const silent = { debug() {}, info() {}, warn() {}, error: console.error }
+const authority = await makeAuthority()
+const { cert, key } = await servingPair(authority)
+// The options are those of every server of ours, which are written without Fastify's types.
+const app = Fastify(serverOptions({ cert, key }, silent)) as unknown as FastifyInstance
+registerWebhooks(app, { admission: recordedParts('default'), log: silent })
+const origin = await app.listen({ host: '127.0.0.1', port: 0 })
+process.send?.({ port: Number(new URL(origin).port), ca: authority.cert })
+process.on('message', () => process.send?.({ usage: process.cpuUsage() }))
+process.on('disconnect', () => process.exit())

@@ -1,0 +1,82 @@
+/** What is done to plugins. Contract: admission-others.md, section 16. */
+import { posix } from 'node:path'
+import { invalidValue } from '../../lib/causes.ts'
+import { checkCel, type CelType } from '../../lib/cel-syntax.ts'
+import type { Cause } from '../../lib/errors.ts'
+import { FieldPath } from '../../lib/field-path.ts'
+import { needsGate } from '../gate.ts'
+import type { SpecOf } from '../references.ts'
+import type { KindAdmission, ReviewInput } from '../review-input.ts'
+
+interface DomainHook {
+  condition?: string
+  cel?: { expression?: string }
+  sidecar?: { socketPath?: string }
+}
+
+interface PluginSpec {
+  condition?: string
+  domainHooks?: DomainHook[]
+  nodeHooks?: { condition?: string }[]
+}
+type Plugin = SpecOf<PluginSpec>
+
+const SPEC = new FieldPath('spec')
+/** What expressions may speak of, by the contract's environments. */
+const DOMAIN = ['vmi', 'domainSpec']
+const NODE = ['vmi']
+
+/**
+ * Expressions can be read, and speak of what there is; paths of sockets are clean. What members objects have is not
+ * looked at: that takes the types. Contract: PLG-004 … 008.
+ */
+function* pluginIsSound({ object }: ReviewInput<Plugin>): Iterable<Cause> {
+  const { condition, domainHooks = [], nodeHooks = [] } = object.spec
+  yield* celIsSound(condition, SPEC.child('condition'), DOMAIN, 'bool')
+  for (const [position, hook] of domainHooks.entries()) {
+    const field = SPEC.child('domainHooks').index(position)
+    yield* celIsSound(hook.cel?.expression, field.child('cel', 'expression'), DOMAIN, 'Domain')
+    yield* celIsSound(hook.condition, field.child('condition'), DOMAIN, 'bool')
+  }
+  for (const [position, hook] of nodeHooks.entries()) {
+    yield* celIsSound(
+      hook.condition,
+      SPEC.child('nodeHooks').index(position).child('condition'),
+      NODE,
+      'bool',
+    )
+  }
+  for (const [position, { sidecar }] of domainHooks.entries()) {
+    if (!sidecar || sidecar.socketPath === cleanPath(sidecar.socketPath ?? '')) continue
+    const field = SPEC.child('domainHooks').index(position).child('sidecar', 'socketPath')
+    yield invalidValue(
+      field,
+      `"${sidecar.socketPath ?? ''}" is no clean path: write ${cleanPath(sidecar.socketPath ?? '')}`,
+    )
+  }
+}
+
+function* celIsSound(
+  expression: string | undefined,
+  field: FieldPath,
+  variables: readonly string[],
+  type: CelType,
+): Iterable<Cause> {
+  if (!expression) return
+  const fault = checkCel(expression, variables, type)
+  if (fault !== undefined) yield invalidValue(field, fault)
+}
+
+/** As Go's `path.Clean`: `normalize` keeps a slash at the end. */
+function cleanPath(path: string): string {
+  const normal = posix.normalize(path)
+  return normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal
+}
+
+/** Contract: PLG-002. */
+export const createPlugin: KindAdmission<Plugin> = {
+  mutators: [],
+  stages: [needsGate('Plugins'), pluginIsSound],
+}
+
+export const updatePlugin: KindAdmission<Plugin> = { mutators: [], stages: [pluginIsSound] }

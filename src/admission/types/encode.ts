@@ -1,0 +1,67 @@
+/** Writes a value as its type is written: empty members vanish, some never do. Contract: MUT-P-003, MUT-P-004. */
+import { isRecord, setMember, type JsonRecord } from '../../lib/json.ts'
+import { formatQuantity } from '../../lib/quantity-format.ts'
+import { typeNamed, type Member, type ObjectType, type Type } from './parse.ts'
+
+/** A copy of a decoded value in the form in which KubeVirt stores it. */
+export function encode(typeName: string, value: unknown): JsonRecord {
+  return encodeObject(typeNamed(typeName), isRecord(value) ? value : {})
+}
+
+function encodeObject(type: ObjectType, value: JsonRecord): JsonRecord {
+  const encoded: JsonRecord = {}
+  for (const name of Object.keys(value)) {
+    const member = type.members.get(name)
+    const content = value[name]
+    if (!member || content === undefined || content === null) continue
+    const written = encodeValue(member.type, content)
+    if (member.always || member.keepsZero || !isEmpty(member.type, written)) encoded[name] = written
+  }
+  for (const member of type.always) if (encoded[member.name] === undefined) writeAbsent(encoded, member)
+  return encoded
+}
+
+/** What is written where there is nothing. Absent lists, maps and pointers would be `null`: they are left out. */
+function writeAbsent(encoded: JsonRecord, { name, type }: Member): void {
+  if (type.kind === 'object') encoded[name] = encodeObject(type, {})
+  else if (type.kind === 'scalar' && ZEROS.has(type.scalar)) encoded[name] = ZEROS.get(type.scalar)
+}
+
+const ZEROS = new Map<string, unknown>([
+  ['str', ''],
+  ['bool', false],
+  ['qty', '0'],
+  ...['i32', 'int64', 'u32', 'u64', 'intstr'].map((scalar): [string, number] => [scalar, 0]),
+])
+
+function encodeValue(type: Type, value: unknown): unknown {
+  switch (type.kind) {
+    case 'scalar':
+      return type.scalar === 'qty' ? formatQuantity(String(value)) : value
+    case 'list':
+      return Array.isArray(value) ? value.map((element) => encodeValue(type.items, element)) : value
+    case 'map':
+      return isRecord(value) ? mapValues(value, (content) => encodeValue(type.values, content)) : value
+    case 'object':
+      return isRecord(value) ? encodeObject(type, value) : value
+  }
+}
+
+function mapValues(record: JsonRecord, change: (value: unknown) => unknown): JsonRecord {
+  const changed: JsonRecord = {}
+  for (const key of Object.keys(record)) setMember(changed, key, change(record[key]))
+  return changed
+}
+
+function isEmpty(type: Type, value: unknown): boolean {
+  switch (type.kind) {
+    case 'scalar':
+      return value === '' || value === 0 || value === false
+    case 'list':
+      return Array.isArray(value) && value.length === 0
+    case 'map':
+      return isRecord(value) && Object.keys(value).length === 0
+    case 'object':
+      return false
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * The shape step and the decode step in one pass, for values that are right: most are. What is amiss is left to
+ * `schema.ts` and `decode.ts`, which say where. Contract: admission-overview.md, sections 5 and 6.
+ */
+import { isRecord, setMember, type JsonRecord } from '../../lib/json.ts'
+import { isQuantity } from '../../lib/quantity.ts'
+import { canonical, FITS, isClaim, isUnsaid } from './decode.ts'
+import { typeNamed, type Member, type ObjectType, type Type } from './parse.ts'
+import { FITS_SHAPE, mayBeNull } from './schema.ts'
+
+/** The value is not right, or not certainly. */
+const WRONG = Symbol('wrong')
+
+/** The decoded value, or `WRONG`. */
+type Reader = (value: unknown) => unknown
+
+/** A member, with its reader. */
+interface Part {
+  read: Reader
+  mayBeNull: boolean
+  isClaim: boolean
+  /** Left out where it cannot be told from an absent one. */
+  member: Member
+}
+
+/** Readers of values whose shape is checked, too, and of values that are decoded alone. */
+const checked = new Map<string, Reader>()
+const unchecked = new Map<string, Reader>()
+
+/**
+ * What `decode` answers for a value, where it answers without fail, and where `shapeFaults` finds nothing if the shape
+ * is to be checked, too; else `undefined`.
+ */
+export function read(typeName: string, value: unknown, isChecked: boolean): JsonRecord | undefined {
+  const found = readerOf(typeNamed(typeName), isChecked)(value)
+  // A reader of an object answers with one.
+  return found === WRONG ? undefined : (found as JsonRecord)
+}
+
+function readerOf(type: ObjectType, isChecked: boolean): Reader {
+  const known = isChecked ? checked : unchecked
+  const present = known.get(type.name)
+  if (present) return present
+  // Types may contain themselves: whoever asks meanwhile gets one that looks the reader up.
+  known.set(type.name, (value) => readerOf(type, isChecked)(value))
+  const reader = objectReader(type, isChecked)
+  known.set(type.name, reader)
+  return reader
+}
+
+function objectReader(type: ObjectType, isChecked: boolean): Reader {
+  const parts = new Map([...type.members].map(([name, member]) => [name, partOf(type, member, isChecked)]))
+  const required = isChecked ? type.required : []
+  const always = [...type.parts].map(([name, part]) => ({ name, read: readerOf(part, false) }))
+  return (value) => {
+    if (!isRecord(value)) return WRONG
+    const decoded: JsonRecord = {}
+    for (const name of Object.keys(value)) {
+      const part = parts.get(name)
+      if (!part) return WRONG
+      const content = value[name]
+      if (content === null) {
+        if (isChecked && !part.mayBeNull) return WRONG
+        if (part.isClaim) decoded[name] = ''
+        continue
+      }
+      const found = part.read(content)
+      if (found === WRONG) return WRONG
+      if (part.isClaim || !isUnsaid(part.member, found)) decoded[name] = found
+    }
+    for (const name of required) if (!Object.hasOwn(value, name)) return WRONG
+    for (const { name, read: readPart } of always) decoded[name] ??= readPart({})
+    for (const name of type.texts) decoded[name] ??= ''
+    return decoded
+  }
+}
+
+function partOf(type: ObjectType, member: Member, isChecked: boolean): Part {
+  const { name } = member
+  const reader = readerFor(member.type, isChecked)
+  const isAddress = ADDRESSES.has(`${type.name} ${name}`)
+  return {
+    member,
+    mayBeNull: mayBeNull(type, name),
+    isClaim: isClaim(type, name),
+    read: isAddress ? (value) => canonicalOf(type, name, reader(value)) : reader,
+  }
+}
+
+/** Members that `canonical` changes. */
+const ADDRESSES = new Set([
+  'PodNetwork vmNetworkCIDR',
+  'DHCPOptions ntpServers',
+  'core.PodDNSConfig nameservers',
+])
+
+function canonicalOf(type: ObjectType, name: string, found: unknown): unknown {
+  return found === WRONG ? WRONG : canonical(type, name, found)
+}
+
+function readerFor(type: Type, isChecked: boolean): Reader {
+  switch (type.kind) {
+    case 'scalar':
+      return scalarReader(type, isChecked)
+    case 'list':
+      return listReader(readerFor(type.items, isChecked))
+    case 'map':
+      return mapReader(readerFor(type.values, isChecked))
+    case 'object':
+      return readerOf(type, isChecked)
+  }
+}
+
+function scalarReader({ scalar, words }: Extract<Type, { kind: 'scalar' }>, isChecked: boolean): Reader {
+  const fits = FITS[scalar]
+  const fitsShape = FITS_SHAPE[scalar]
+  if (scalar === 'str' && !(isChecked && words)) return (value) => (typeof value === 'string' ? value : WRONG)
+  if (scalar === 'bool') return (value) => (typeof value === 'boolean' ? value : WRONG)
+  if (scalar === 'qty') return (value) => (isQuantity(value) ? String(value).trim() : WRONG)
+  return (value) => {
+    if (!fits(value)) return WRONG
+    if (!isChecked) return value
+    // A scalar with words is a text.
+    return fitsShape(value) && (!words || words.has(value as string)) ? value : WRONG
+  }
+}
+
+function listReader(readItem: Reader): Reader {
+  return (value) => {
+    if (!Array.isArray(value)) return WRONG
+    const decoded: unknown[] = []
+    for (const element of value) {
+      const found = readItem(element)
+      if (found === WRONG) return WRONG
+      decoded.push(found)
+    }
+    return decoded
+  }
+}
+
+function mapReader(readValue: Reader): Reader {
+  return (value) => {
+    if (!isRecord(value)) return WRONG
+    const decoded: JsonRecord = {}
+    for (const key of Object.keys(value)) {
+      const found = readValue(value[key])
+      if (found === WRONG) return WRONG
+      setMember(decoded, key, found)
+    }
+    return decoded
+  }
+}
