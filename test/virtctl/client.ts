@@ -88,9 +88,9 @@ export async function openWire(kubeconfig: string): Promise<Wire> {
 }
 
 /** The JSON of an answer. Throws `CommandFailed` as the client library does for anything but 2xx. */
-export function jsonOf<T>({ code, mediaType, body }: Answer): T {
+export function jsonOf({ code, mediaType, body }: Answer): unknown {
   if (code >= 200 && code < 300) {
-    return body.length > 0 ? JSON.parse(body.toString()) : (undefined as T)
+    return body.length > 0 ? JSON.parse(body.toString()) : undefined
   }
   if (!mediaType.includes('json')) throw new CommandFailed(`HTTP ${code}: ${body.toString()}`, code)
   const status: { message: string; reason: string } = JSON.parse(body.toString())

@@ -28,7 +28,7 @@ export class Virtctl {
   }
 
   async #get<T>(path: string, body?: string): Promise<T> {
-    return jsonOf<T>(await this.wire.send('GET', path, body))
+    return jsonOf(await this.wire.send('GET', path, body)) as T
   }
 
   async #put(kind: Kind, name: string, subresource: string, options?: object): Promise<void> {
@@ -137,7 +137,7 @@ export class Virtctl {
   async expandFile(manifest: object): Promise<object> {
     const path = `${VERSION_ROOT}/v1/namespaces/${this.#namespace}/expand-vm-spec`
     const headers = { 'content-type': 'application/json' }
-    return jsonOf(await this.wire.send('PUT', path, JSON.stringify(manifest), headers))
+    return jsonOf(await this.wire.send('PUT', path, JSON.stringify(manifest), headers)) as object
   }
 
   objectgraph = (kind: Kind, name: string, options: object) =>
