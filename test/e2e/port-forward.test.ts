@@ -96,8 +96,10 @@ requireQemu()('ports of a real guest', () => {
   })
 
   test('many connections at once, each its own', async () => {
+    // inetd leaves 10 in its queue; what comes beyond waits for TCP to try again, which may take long.
+    const count = 8
     const answers = await Promise.all(
-      Array.from({ length: 20 }, async (_, index) => {
+      Array.from({ length: count }, async (_, index) => {
         const stream = await tcp(ECHO)
         stream.write(`hello ${index}`)
         const [answer] = await once(stream, 'data')
@@ -105,7 +107,7 @@ requireQemu()('ports of a real guest', () => {
         return String(answer)
       }),
     )
-    expect(answers).toEqual(Array.from({ length: 20 }, (_, index) => `hello ${index}`))
+    expect(answers).toEqual(Array.from({ length: count }, (_, index) => `hello ${index}`))
     expect(listening()).toEqual([])
   }, 30_000)
 
