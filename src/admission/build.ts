@@ -13,6 +13,6 @@ async function review(parts: AdmissionParts, request: AdmissionRequest): Promise
   const own = { ...request, object: cloneJson(request.object) }
   const opened = await openReview(parts, own, 'complete')
   if (!opened) return { object: request.object, warnings: [] }
-  complete(opened)
-  return { object: opened.input.object, warnings: judge(opened) }
+  const warnings = complete(opened)
+  return { object: opened.input.object, warnings: [...warnings, ...judge(opened)] }
 }

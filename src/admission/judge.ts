@@ -17,7 +17,7 @@ export interface AdmissionParts {
   /** For what has to be done about an eviction; absent: nothing can be. */
   writer?: Pick<ObjectWriter, 'patch'>
   clock: Pick<Clock, 'now'>
-  /** A UUID nobody has. */
+  /** A UUID nobody has. Contract: MUT-P-008. */
   newUid(): string
 }
 
@@ -55,11 +55,14 @@ export async function openReview(
   return { rules, input }
 }
 
-/** Completes the object of a review, in place. Throws 422 as `judge` does, and what the mutators refuse. */
-export function complete({ rules, input }: Review): void {
+/**
+ * Completes the object of a review, in place; answers warnings. Throws 422 as `judge` does, and what the mutators refuse.
+ */
+export function complete({ rules, input }: Review): string[] {
   const causes = firstCauses(rules.before ?? [], input)
   if (causes.length > 0) throw refuse(input.request, causes)
   for (const mutate of rules.mutators) mutate(input)
+  return [...(rules.warnCompleted?.(input) ?? [])]
 }
 
 /** What is wrong with the object of a review: the causes of the first stage that has some. */

@@ -32,6 +32,8 @@ export interface KindAdmission<T extends KubeObject = KubeObject, Facts = unknow
   mutators: readonly ((input: ReviewInput<T, Facts>) => void)[]
   /** The causes of one stage are reported together; a later stage is not asked. */
   stages: readonly ((input: ReviewInput<T, Facts>) => Iterable<Cause>)[]
+  /** Sentences for the client of a completed object. */
+  warnCompleted?(input: ReviewInput<T, Facts>): Iterable<string>
   /** Sentences for the client of an admitted object. */
   warn?(input: ReviewInput<T, Facts>): Iterable<string>
 }

@@ -1,4 +1,5 @@
-/** Admission webhooks over HTTP. Contract: admission-overview.md, sections 2 and 3. */
+/** Admission webhooks over HTTP. Contract: ADM-HTTP-001, 002, 005, 007. Other methods than
+ * POST, which the reference takes as well (ADM-HTTP-003), are not served. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { AdmissionParts } from '../admission/judge.ts'
 import { WEBHOOKS } from '../admission/webhooks/paths.ts'

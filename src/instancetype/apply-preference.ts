@@ -5,7 +5,7 @@ import { preferDevices } from './prefer-devices.ts'
 import { preferFeatures } from './prefer-features.ts'
 import { preferFirmware } from './prefer-firmware.ts'
 
-/** Writes the preference into a template that has its instance type already, in place. */
+/** Writes the preference into a template that has its instance type already, in place. Contract: VM-PREF-018. */
 export function applyPreference(template: VmiTemplate, preference: PreferenceSpec): void {
   const { spec } = template
   preferCpuFeatures(spec, preference)
@@ -23,7 +23,7 @@ export function applyPreference(template: VmiTemplate, preference: PreferenceSpe
   }
 }
 
-/** Contract: VM-PREF-001. */
+/** Contract: VM-PREF-001; CRASH-007. */
 function preferCpuFeatures({ domain }: VmiSpec, { cpu }: PreferenceSpec): void {
   const preferred = cpu?.preferredCPUFeatures ?? []
   if (preferred.length === 0) return

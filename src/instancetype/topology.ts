@@ -50,7 +50,7 @@ export function spreadOf(preference: PreferenceSpec | undefined): Spread {
   }
 }
 
-/** vCPUs that are to be spread can be. Contract: VM-SPREAD-001 … 003. */
+/** vCPUs that are to be spread can be. Contract: VM-SPREAD-001 … 003; CRASH-008. */
 export function* vcpusCanBeSpread(guest: number, preference: PreferenceSpec | undefined): Iterable<Cause> {
   if (topologyOf(preference) !== 'spread') return
   const { across, ratio } = spreadOf(preference)

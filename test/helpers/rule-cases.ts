@@ -94,7 +94,10 @@ export function partsFor(settings: Settings): AdmissionParts {
     newUid: () => `uid-${++count}`,
     reader: {
       // What has the name of the kind is of its type.
-      get: async (kind, namespace, name) => copyJson(named(kind.kind, namespace, name)[0]) as never,
+      get: async (kind, namespace, name) => {
+        const [found] = named(kind.kind, namespace, name)
+        return found && (copyJson(found) as never)
+      },
       list: async (kind, { namespace = '' } = {}) => ({
         items: copyJson(named(kind.kind, namespace)) as never[],
         resourceVersion: '1',
@@ -237,4 +240,37 @@ export const NEW_POOL: Subject = {
       },
     },
   },
+}
+
+/** An object in the namespace of the reviews, as the cluster has it. */
+export function stored(kind: string, name: string, rest: JsonRecord = {}): JsonRecord {
+  const { metadata, ...others } = rest
+  return {
+    kind,
+    metadata: { name, namespace: 'default', uid: `uid-of-${name}`, ...(isRecord(metadata) && metadata) },
+    ...others,
+  }
+}
+
+/** What the object becomes by the patch of a mutating webhook. */
+export async function mutated(subject: Subject, edits: Edits, parts?: AdmissionParts): Promise<JsonRecord> {
+  const response = await respond(subject, edits, parts)
+  expect(response).toMatchObject({ allowed: true })
+  const object = { root: edited(subject.object, edits) }
+  for (const { op, path, value } of operationsOf(response)) {
+    const steps = ['root', ...path.split('/').slice(1)].map((step) =>
+      step.replaceAll('~1', '/').replaceAll('~0', '~'),
+    )
+    const last = steps.pop() ?? ''
+    // The path of an operation leads through objects and lists.
+    const parent = steps.reduce<JsonRecord>((at, step) => at[step] as JsonRecord, object)
+    if (op === 'remove') delete parent[last]
+    else parent[last] = value
+  }
+  return object.root
+}
+
+/** The operations of a patch; none where there is no patch. */
+export function operationsOf({ patch }: Response): { op: string; path: string; value?: unknown }[] {
+  return patch === undefined ? [] : JSON.parse(Buffer.from(patch, 'base64').toString('utf8'))
 }

@@ -61,7 +61,7 @@ function infer(source: object, policy?: string, spec: Partial<VmSpec> = {}) {
 
 test.each<[string, string, object, object]>([
   ['MUT-INF-002', 'a claim', claim('labelled'), { name: 'from-claim', kind: KIND }],
-  ['MUT-INF-008', 'a DataVolume', dataVolume('labelled'), { name: 'from-data-volume' }],
+  ['MUT-INF-003, MUT-INF-008', 'a DataVolume', dataVolume('labelled'), { name: 'from-data-volume' }],
   [
     'MUT-INF-007',
     'the claim of a DataVolume that is gone',

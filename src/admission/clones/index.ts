@@ -19,7 +19,7 @@ interface CloneSpec {
 }
 type Clone = SpecOf<CloneSpec>
 
-/** A clone that is not named gets a name. Contract: MUT-CLN-002 … 005. */
+/** A clone that is not named gets a name. Contract: MUT-CLN-002 … 005; CRASH-011. */
 function nameTarget({ object }: ReviewInput<Clone>): void {
   const { spec } = object
   if (spec.target?.name) return
@@ -30,7 +30,7 @@ function nameTarget({ object }: ReviewInput<Clone>): void {
   spec.target = { ...target, name }
 }
 
-/** All that is asked of a clone. Contract: CLONE-004 … 015. */
+/** All that is asked of a clone. Contract: CLONE-004 … 015; CRASH-009, 010. */
 function* cloneIsSound({ object }: ReviewInput<Clone>): Iterable<Cause> {
   const { spec } = object
   if (!spec.source) throw badRequest('spec.source is required: name what is to be cloned')

@@ -25,7 +25,7 @@ type Pool = SpecOf<PoolSpec>
 const SPEC = new FieldPath('spec')
 const TEMPLATE = SPEC.child('virtualMachineTemplate')
 
-/** A pool makes sound VMs, and finds them again. Contract: POOL-001 … 013. */
+/** A pool makes sound VMs, and finds them again. Contract: POOL-001 … 013; CRASH-005. */
 function* poolIsSound(input: ReviewInput<Pool>): Iterable<Cause> {
   const { spec } = input.object
   const { virtualMachineTemplate: template, selector } = spec

@@ -103,7 +103,7 @@ function* patchesAreAllowed(patches: readonly string[]): Iterable<Cause> {
   }
 }
 
-/** State of a TPM or of EFI is not restored to another VM. Throws 400. Contract: REST-010, REST-011. */
+/** State of a TPM or of EFI is not restored to another VM. Throws 400. Contract: REST-010, 011; CRASH-013. */
 function* backendStorageStays({ metadata, status }: Snapshot, { target, content }: Facts): Iterable<Cause> {
   const isSame = target && (!status?.sourceUID || status.sourceUID === target.metadata.uid)
   if (isSame) return

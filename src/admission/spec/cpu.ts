@@ -109,7 +109,10 @@ export function* pinnedThreadsAreFew(spec: VmiSpec, at: FieldPath, config: RuleC
     yield invalidValue(cpuPath(at).child('dedicatedCpuPlacement'), 'pinned CPUs have at most 2 threads')
 }
 
-/** Handing on the host's NUMA nodes takes pinned CPUs and huge pages. Contract: VMI-CPU-014, 015. */
+/**
+ * Handing on the host's NUMA nodes takes pinned CPUs and huge pages. Its gate is always on: VMI-CPU-013 cannot happen.
+ * Contract: VMI-CPU-014, 015.
+ */
 export function* numaHasPinnedHugepages({ domain }: VmiSpec, at: FieldPath): Iterable<Cause> {
   if (!domain.cpu?.numa?.guestMappingPassthrough) return
   const field = cpuPath(at).child('numa', 'guestMappingPassthrough')

@@ -11,7 +11,7 @@ const NAMESERVERS = 3
 const SEARCHES = 6
 const SEARCH_BYTES = 256
 
-/** How a guest asks for names can be understood. Most paths of the contract have no prefix. Contract: VMI-DNS-001 … 009. */
+/** How a guest asks for names can be understood. Most paths of the contract have no prefix. Contract: VMI-DNS-001 … 009; PRIM-014. */
 export function* dnsIsSound({ dnsPolicy, dnsConfig }: VmiSpec, at: FieldPath): Iterable<Cause> {
   if (dnsPolicy && !POLICIES.includes(dnsPolicy)) {
     yield unsupportedValue(at.child('dnsPolicy'), `"${dnsPolicy}" is none of ${POLICIES.join(', ')}`)

@@ -6,7 +6,7 @@ import { devicesOf, type RuleConfig } from './rule.ts'
 
 const STRATEGIES = ['None', 'LiveMigrate', 'LiveMigrateIfPossible', 'External']
 
-/** What happens when a node is emptied is one of the known ways. Contract: VMI-EVICT-001. */
+/** What happens when a node is emptied is one of the known ways. Contract: VMI-EVICT-001; CRASH-004. */
 export function* evictionStrategyIsKnown(spec: VmiSpec, at: FieldPath, config: RuleConfig): Iterable<Cause> {
   const strategy = spec.evictionStrategy ?? config.evictionStrategy
   if (!STRATEGIES.includes(strategy)) {

@@ -4,7 +4,7 @@ import type { Cause } from '../../lib/errors.ts'
 import type { FieldPath } from '../../lib/field-path.ts'
 import { devicesOf, type RuleConfig } from './rule.ts'
 
-/** A guest that is kept from its host's eyes is one that can be. Contract: VMI-LS-001 … 009. */
+/** A guest that is kept from its host's eyes is one that can be. Contract: VMI-LS-001 … 009; PRIM-016. */
 export function* launchSecurityIsSound(spec: VmiSpec, at: FieldPath, config: RuleConfig): Iterable<Cause> {
   const { launchSecurity } = spec.domain
   if (!launchSecurity) return
@@ -42,7 +42,9 @@ function* guestSuits({ domain, startStrategy }: VmiSpec, field: FieldPath): Iter
   }
 }
 
-/** Some devices and settings need their feature gate. Contract: VMI-VSOCK-001, PR-001, DM-001, FS-001. */
+/**
+ * Some devices and settings need their feature gate. Contract: VMI-VSOCK-001, VMI-PR-001, VMI-DM-001, VMI-FS-001.
+ */
 export function* gatedDevicesAreAllowed(spec: VmiSpec, at: FieldPath, config: RuleConfig): Iterable<Cause> {
   const devices = devicesOf(spec)
   const field = at.child('domain', 'devices')
@@ -71,7 +73,10 @@ export function* gatedDevicesAreAllowed(spec: VmiSpec, at: FieldPath, config: Ru
   }
 }
 
-/** What follows on a guest's reboot, and on memory that is set aside, needs its gate. Contract: VMI-REBOOT-001, OVH-001. */
+/**
+ * What follows on a guest's reboot, and on memory that is set aside, needs its gate. Contract: VMI-REBOOT-001,
+ * VMI-OVH-001.
+ */
 export function* gatedSettingsAreAllowed(
   { domain }: VmiSpec,
   at: FieldPath,

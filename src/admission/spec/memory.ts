@@ -1,5 +1,5 @@
 import type { VmiSpec } from '../../kinds/kubevirt.ts'
-import { invalidValue } from '../../lib/causes.ts'
+import { invalidValue, requiredValue } from '../../lib/causes.ts'
 import type { Cause } from '../../lib/errors.ts'
 import type { FieldPath } from '../../lib/field-path.ts'
 import { isQuantity } from '../../lib/quantity.ts'
@@ -37,7 +37,7 @@ export function* memoryRequestIsWithinLimit({ domain }: VmiSpec, at: FieldPath):
   }
 }
 
-/** Memory is a whole number of huge pages. Contract: VMI-MEM-005, 006, 007. */
+/** Memory is a whole number of huge pages. Contract: VMI-MEM-005, 006, 007; CRASH-002, 003. */
 export function* memoryFitsHugepages({ domain }: VmiSpec, at: FieldPath): Iterable<Cause> {
   const { memory, resources } = domain
   if (!memory?.hugepages) return
@@ -49,12 +49,24 @@ export function* memoryFitsHugepages({ domain }: VmiSpec, at: FieldPath): Iterab
     )
     return
   }
+  if (wholeOf(resources?.requests?.memory) === 0n && memory.guest === undefined) {
+    yield requiredValue(
+      at.child('domain', 'memory', 'guest'),
+      'say how much memory the guest has: the size of its pages does not tell',
+    )
+    return
+  }
   const wanted =
     wholeOf(resources?.requests?.memory) || wholeOf(memory.guest) || wholeOf(resources?.limits?.memory)
   const page = wholeOf(pageSize)
   if (wanted !== 0n && wanted < page)
     yield invalidValue(requestPath(at), `memory is less than one page of ${pageSize}`)
-  else if (page > 0n && wanted % page !== 0n) {
+  else if (page <= 0n)
+    yield invalidValue(
+      at.child('domain', 'memory', 'hugepages', 'pageSize'),
+      'a page of nothing holds nothing',
+    )
+  else if (wanted % page !== 0n) {
     yield invalidValue(requestPath(at), `memory is no whole number of pages of ${pageSize}: round it up`)
   }
 }

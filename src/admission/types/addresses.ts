@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net'
 
-/** An address in its canonical form; a text that is none as it is. IPv4 may have leading zeros. Contract: ADM-DEC-008. */
+/** An address in its canonical form; a text that is none as it is. IPv4 may have leading zeros. Contract: ADM-DEC-008, MUT-P-005. */
 export function canonicalAddress(text: string): string {
   const octets = text.split('.')
   if (octets.length === 4 && octets.every((octet) => /^\d+$/.test(octet) && Number(octet) <= 255)) {

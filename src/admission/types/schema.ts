@@ -1,4 +1,4 @@
-/** The schema step: whether a value has the shape of its type. Contract: admission-overview.md, section 5. */
+/** The schema step: whether a value has the shape of its type. Contract: ADM-SCH-010 … 022. */
 import { isRecord } from '../../lib/json.ts'
 import { typeNamed, type ObjectType, type Scalar, type Type } from './parse.ts'
 

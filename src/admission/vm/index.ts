@@ -82,7 +82,7 @@ export const updateVm: KindAdmission<Vm, VmFacts & RequestFacts> = {
   warn: warnOfRunning,
 }
 
-/** A VM's status, written by itself. Contract: VM-STAT-006, 007. */
+/** A VM's status, written by itself. Contract: VM-STAT-006, 007, 008. */
 export const updateVmStatus: KindAdmission<Vm, RequestFacts> = {
   gather: gatherRequests,
   mutators: [],

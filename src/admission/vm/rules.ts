@@ -40,7 +40,7 @@ export function* vmSpecIsSound(input: ReviewInput<Vm, VmFacts>): Iterable<Cause>
   yield* vmBlockIsSound(expansionOf(input).spec, SPEC, input)
 }
 
-/** All that is asked of a VM's spec that stands at `at`. Contract: admission-vm.md, section 5. */
+/** All that is asked of a VM's spec that stands at `at`. Contract: VM-SPEC-002, 003, 004. */
 export function* vmBlockIsSound(
   spec: Vm['spec'],
   at: FieldPath,
@@ -126,7 +126,10 @@ export function* dataVolumesAreInNamespace({ object, old, request }: ReviewInput
   }
 }
 
-/** While a snapshot is taken, volumes and the running state stay. Contract: VM-ST-004, 005. */
+/**
+ * While a snapshot is taken, volumes and the running state stay. Contract: VM-ST-004, 005; VM-ST-003 and VM-ST-006 are
+ * VM-ST-001 and VM-STAT-005 before they can happen; CRASH-014.
+ */
 export function* snapshotIsUndisturbed({ object, old }: ReviewInput<Vm>): Iterable<Cause> {
   if (!old || object.metadata.deletionTimestamp || !object.status?.snapshotInProgress) return
   const busy = `while the snapshot ${object.status.snapshotInProgress} is taken`
@@ -160,7 +163,7 @@ function isSameRunningState(now: Vm['spec'], before: Vm['spec']): boolean {
   return false
 }
 
-/** What an admitted VM is told. Contract: VM-OK-001. */
+/** What an admitted VM is told. Contract: VM-OK-001, 002. */
 export function* warnOfRunning({ object }: ReviewInput<Vm>): Iterable<string> {
   if (object.spec.running !== undefined) yield 'spec.running is deprecated: use spec.runStrategy'
 }

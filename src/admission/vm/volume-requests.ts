@@ -49,7 +49,7 @@ function requestsOf({ status }: Vm): VolumeRequest[] {
   return status?.volumeRequests ?? []
 }
 
-/** Requests for volumes can be met, one after the other. Contract: VM-VR-001 … 010. */
+/** Requests for volumes can be met, one after the other. Contract: VM-VR-001 … 010; CRASH-016. */
 export function* volumeRequestsCanBeMet(input: ReviewInput<Vm, RequestFacts>): Iterable<Cause> {
   const { object, facts, config, clock } = input
   const requests = requestsOf(object)

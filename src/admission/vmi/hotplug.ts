@@ -44,7 +44,7 @@ export function* hotplugIsPossible({ object, old, isKubeVirt, config }: ReviewIn
   }
 }
 
-/** VMIU-005. */
+/** VMIU-005; CRASH-006. */
 function* maxSocketsIsKept({ now, before }: Change): Iterable<Cause> {
   if ((now.spec.domain.cpu?.maxSockets ?? 0) === (before.spec.domain.cpu?.maxSockets ?? 0)) return
   yield invalidValue('', 'CPU topology maxSockets changed: it is set when the guest starts')

@@ -25,7 +25,7 @@ export const createVmi: KindAdmission<Vmi, VmiFacts> = {
     beginVmi,
   ],
   stages: [newVmiIsSound],
-  warn: warnOfPresets,
+  warnCompleted: warnOfPresets,
 }
 
 export const updateVmi: KindAdmission<Vmi> = {

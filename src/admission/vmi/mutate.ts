@@ -55,7 +55,7 @@ export function withPciTopology(annotations: Record<string, string> = {}): Recor
 const EVEN_PARITY = 'alpha.kubevirt.io/EmulatorThreadCompleteToEvenParity'
 const QGS_SOCKET = 'kubevirt.io/qgs-socket-path'
 
-/** Hands on to the guest's launcher what the KubeVirt object says. Contract: MUT-VMI-041, 042. */
+/** Hands on to the guest's launcher what the KubeVirt object says. Contract: MUT-VMI-041, 042; CRASH-012. */
 export function annotateSettings({ object, config }: ReviewInput<Vmi>): void {
   const { metadata, spec } = object
   const { cpu, launchSecurity } = spec.domain

@@ -37,7 +37,7 @@ export async function gatherPresets(
   return { presets: items as Preset[] }
 }
 
-/** Gives a VMI what presets have for it and it does not say itself. Throws 422. Contract: MUT-PRE-003 … 006. */
+/** Gives a VMI what presets have for it and it does not say itself. Throws 422. Contract: MUT-PRE-003 … 006; CRASH-015. */
 export function applyPresets({ object, facts }: ReviewInput<Vmi, VmiFacts>): void {
   const chosen = facts.presets.filter((preset) => isChosen(preset, object))
   for (const [position, preset] of chosen.entries()) {

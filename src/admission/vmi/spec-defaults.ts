@@ -1,4 +1,4 @@
-/** What a guest's spec gets where it says nothing. Contract: MUT-SPEC-001 … 010. */
+/** What a guest's spec gets where it says nothing. Contract: MUT-SPEC-001 … 010, VM-DEF-001 … 010. */
 import type { VmiSpec } from '../../kinds/kubevirt.ts'
 import { badRequest } from '../../lib/errors.ts'
 import { isQuantity } from '../../lib/quantity.ts'
@@ -27,7 +27,10 @@ export function completeSpec(spec: VmiSpec, config: AdmissionConfig): void {
   attachDefaults(spec, config)
 }
 
-/** Gives a guest the default network, and a disk for each volume. Throws 400 where no default network is possible. */
+/**
+ * Gives a guest the default network, and a disk for each volume. Throws 400 where no default network is possible.
+ * Contract: VM-DEF-E01, VM-DEF-E02.
+ */
 export function attachDefaults(spec: VmiSpec, config: AdmissionConfig): void {
   completeNetwork(spec, config)
   completeDisks(spec)

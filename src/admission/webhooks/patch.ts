@@ -8,8 +8,9 @@ export interface PatchOperation {
 }
 
 /**
- * The smallest patch that makes the sections of `object` what `after` has: members that differ, and no more. Lists are
- * replaced whole where their lengths differ.
+ * The smallest patch that makes the sections of `object` what `after` has: members that differ, and no more, where the
+ * reference replaces whole sections (contract: MUT-P-002, MUT-P-006). Lists are replaced whole where their lengths
+ * differ; the order of members does not count (MUT-P-007). None where nothing differs (MUT-VMI-011).
  */
 export function createPatch(
   object: JsonRecord,

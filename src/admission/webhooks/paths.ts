@@ -39,7 +39,10 @@ export interface Webhook {
   review?(parts: AdmissionParts, request: JsonRecord): Promise<PatchOperation[] | void>
   /** Refused with every cause and without a code. Contract: ADM-DENY-004. */
   refusesWhole?: boolean
-  /** What a mutating one may change, by operation, in the order of the patch. */
+  /**
+   * What a mutating one may change, by operation, in the order of the patch. Contract: MUT-VM-035, MUT-VMI-022,
+   * MUT-MIG-004, MUT-CLN-006.
+   */
   sections?: Partial<Record<'CREATE' | 'UPDATE', readonly string[]>>
 }
 

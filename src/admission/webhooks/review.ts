@@ -93,7 +93,7 @@ function responseOf(
   }
 }
 
-/** The request of a review; `undefined` for a body that holds none. Contract: ADM-HTTP-002, 004, 006. */
+/** The request of a review; `undefined` for a body that holds none. Contract: ADM-HTTP-002, 004, 006; CRASH-001. */
 function parseReview(body: Buffer): { apiVersion: string; request: JsonRecord } | undefined {
   let review: unknown
   if (isDeeperThan(body, DEPTH_LIMIT)) return undefined
@@ -147,10 +147,10 @@ async function settle(
     const causes = findCauses(review)
     return causes.length > 0 ? { causes } : { warnings: warningsOf(review) }
   }
-  complete(review)
+  const warnings = complete(review)
   const sections = webhook.sections?.[request.operation] ?? []
   const after = encodeSections(webhook, review.input.object, sections)
-  return { patch: createPatch(isRecord(given) ? given : {}, after, sections) }
+  return { patch: createPatch(isRecord(given) ? given : {}, after, sections), warnings }
 }
 
 function operationOf({ operation }: Webhook, asked: unknown): 'CREATE' | 'UPDATE' {

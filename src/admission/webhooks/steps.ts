@@ -9,7 +9,10 @@ import { WEBHOOKS, type Webhook } from './paths.ts'
 
 const TOP_MEMBERS: ReadonlySet<string> = new Set(['kind', 'apiVersion', 'spec', 'status', 'metadata'])
 
-/** Throws 400 where a review is of another resource. Step R. */
+/**
+ * Throws 400 where a review is of another resource. Step R. Contract: VM-001, SNAP-001, REST-001, BKP-001, BKT-001,
+ * EXP-001, CLONE-001, PLG-001, MUT-VM-001, MUT-VMI-001, MUT-MIG-001, MUT-CLN-001.
+ */
 export function checkResource(webhook: Webhook, resource: unknown): void {
   if (isResource(webhook, resource)) return
   const { group, resource: plural } = isRecord(resource) ? resource : {}
@@ -26,7 +29,7 @@ export function checkOperation(operation: unknown): void {
   }
 }
 
-/** Whether a review is of the resource that a webhook is for. */
+/** Whether a review is of the resource that a webhook is for. Contract: VM-STAT-004. */
 export function isResource({ kind, versions }: Webhook, resource: unknown): boolean {
   const { group, version, resource: plural } = isRecord(resource) ? resource : {}
   const isVersion = !versions || versions.some((known) => known === version)
@@ -52,7 +55,10 @@ export function checkStatus(object: unknown): void {
   if (faults.length > 0) throw refuseShape(faults)
 }
 
-/** Throws 422 where an object has not the shape of its kind. Step S. Contract: ADM-SCH-001 … 004. */
+/**
+ * Throws 422 where an object has not the shape of its kind. Step S. Contract: ADM-SCH-001 … 004, VM-002, MUT-VM-002,
+ * MUT-VMI-002.
+ */
 export function checkShape({ kind, spec, status }: Webhook, object: unknown): void {
   if (!isRecord(object)) throw badRequest('request.object must be an object')
   const faults = Object.keys(object)
@@ -102,7 +108,10 @@ function readObject(
   return toObject(parts)
 }
 
-/** The object with its parts as their types have them. Throws 400. Step D. Contract: ADM-DEC-001 … 010. */
+/**
+ * The object with its parts as their types have them. Throws 400. Step D. Contract: ADM-DEC-001 … 010, VM-003,
+ * VM-STAT-005, SNAP-003, REST-003, BKP-004, EXP-002, CLONE-003, PLG-003, MUT-VM-003, MUT-VMI-003.
+ */
 export function decodeObject(webhook: Webhook, value: unknown, at: string): KubeObject {
   if (!isRecord(value)) throw badRequest(`request.${at} must be an object`)
   const sound = readObject(webhook, value, false)
