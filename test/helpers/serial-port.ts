@@ -60,6 +60,7 @@ export class TestPort implements AsyncDisposable {
     this.drop()
     this.#server.close()
     await this.#log.close()
-    await rm(this.folder, { recursive: true })
+    // Whoever keeps the log may be writing its index at this moment.
+    await rm(this.folder, { recursive: true, maxRetries: 10, retryDelay: 20 })
   }
 }

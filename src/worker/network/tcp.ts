@@ -68,6 +68,7 @@ async function accepted(
   stopListening: () => Promise<void>,
 ): Promise<void> {
   const endMs = clock.now() + DIAL_MS
+  using first = firstRead(socket)
   let lookMs = FIRST_LOOK_MS
   let isTaken = false
   while (!signal.aborted && clock.now() < endMs) {
@@ -80,11 +81,21 @@ async function accepted(
       await stopListening()
     }
     if (row && !UNANSWERED.includes(row.state)) return
-    if (socket.destroyed || (!row && isTaken)) throw refused(guestPort)
+    // A guest may have answered between two looks.
+    if (first.came && socket.readableLength > 0) return
+    if (socket.destroyed || first.came || (!row && isTaken)) throw refused(guestPort)
     await wait(clock, lookMs, signal)
     lookMs = Math.min(lookMs * 2, LAST_LOOK_MS)
   }
   throw timeout(`the guest does not answer at TCP port ${guestPort} within ${DIAL_MS / 1000} s`)
+}
+
+/** Tells of the first bytes, or of the end, without taking anything from the socket. */
+function firstRead(socket: Socket): Disposable & { came: boolean } {
+  const onReadable = (): void => void (first.came = true)
+  const first = { came: false, [Symbol.dispose]: () => void socket.off('readable', onReadable) }
+  socket.once('readable', onReadable)
+  return first
 }
 
 function refused(port: number): Error {
