@@ -1,10 +1,14 @@
-/** Writes `apiservice/generated`: run by `npm run generate`. */
+/** Writes `apiservice/generated` and the CRDs of the chart: run by `npm run generate`. */
 import { mkdirSync, writeFileSync } from 'node:fs'
+import { loadSchemas } from '../src/embedded/schemas/load.ts'
+import { buildCrdFiles } from './crds/files.ts'
 import { buildFiles, formatYaml } from './files.ts'
-import { DEFAULTS } from './manifest.ts'
+import { DEFAULTS, type Manifest } from './manifest.ts'
 
-const directory = new URL('generated/', import.meta.url)
-mkdirSync(directory, { recursive: true })
-for (const [name, manifests] of buildFiles(DEFAULTS)) {
-  writeFileSync(new URL(name, directory), formatYaml(manifests))
+write(new URL('generated/', import.meta.url), buildFiles(DEFAULTS))
+write(new URL('../charts/virtgate/crds/', import.meta.url), buildCrdFiles(loadSchemas()))
+
+function write(directory: URL, files: Map<string, Manifest[]>): void {
+  mkdirSync(directory, { recursive: true })
+  for (const [name, manifests] of files) writeFileSync(new URL(name, directory), formatYaml(manifests))
 }

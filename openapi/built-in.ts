@@ -158,9 +158,13 @@ function convertType(type: string, format: string, groups: Map<string, string>):
   }
 }
 
+/** Texts about Go: how a scalar is marshalled. What to write in it stands in `scalars.ts`. */
+const ABOUT_GO =
+  /^(?:Quantity is a fixed-point|(?:Time|Duration) is a wrapper|MicroTime is version|IntOrString is a type)/
+
 /** A description beside what it describes; OpenAPI 3.0 ignores what stands beside a plain `$ref`. */
 export function describe(schema: Schema, text: string | undefined): Schema {
-  if (!text) return schema
+  if (!text || ABOUT_GO.test(text)) return schema
   const description = unquote(text)
   return schema.$ref === undefined ? { ...schema, description } : { description, allOf: [schema] }
 }
