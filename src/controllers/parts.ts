@@ -12,6 +12,8 @@ export interface ControllerConfig {
   allowEmulation: boolean
   /** Whether Node objects and their leases are ours (embedded mode) or a kubelet's (cluster mode: labels only). */
   ownsNodes: boolean
+  /** Where the Leases of workers are (cluster mode); absent where workers have none. */
+  workerNamespace?: string
   /** Version of this program, such as `0.1.0`. */
   version: string
   /** The KubeVirt version whose API is served, such as `v1.9.0`. */

@@ -25,7 +25,7 @@ import { subresources } from '../subresources/index.ts'
 import { certificateCheck, trustCheck } from './apiserver-checks.ts'
 import { openConfigurationCache } from './cluster-configuration.ts'
 import { buildClusterExpander, lateShapes } from './cluster-expander.ts'
-import { openClusterNodes, type ClusterNodesOptions } from './cluster-nodes.ts'
+import { openClusterNodes, type WorkerCallOptions } from './cluster-nodes.ts'
 import { openClusterWebhooks } from './cluster-webhooks.ts'
 import { openCluster, type ClusterOptions } from './cluster.ts'
 import { parseListen, urlOf } from './listen.ts'
@@ -35,7 +35,7 @@ import { groupVersion } from './version.ts'
 import { openWatchedTls, type WatchedTls } from './watched-tls.ts'
 
 /** What an API server process is started with. Files are PEM, and read again when they change. */
-export interface ApiServerRoleOptions extends ClusterOptions, ClusterNodesOptions {
+export interface ApiServerRoleOptions extends ClusterOptions, WorkerCallOptions {
   /** `ADDRESS:PORT`; port 0 takes a free one. */
   listen: string
   servingCert: string
@@ -46,7 +46,7 @@ export interface ApiServerRoleOptions extends ClusterOptions, ClusterNodesOption
   webhookListen?: string
   /** Who has a certificate of it may ask the webhooks; anybody may where absent. */
   webhookClientCa?: string
-  /** Where KubeVirt's own accounts and the KubeVirt object are. */
+  /** Where KubeVirt's own accounts, the KubeVirt object and the Leases of workers are. */
   installNamespace: string
   /** How long open consoles may go on when the server ends. */
   drainSeconds: number
@@ -55,6 +55,7 @@ export interface ApiServerRoleOptions extends ClusterOptions, ClusterNodesOption
   log: Log
   /** Who did what. */
   audit: AuditLog
+  signal: AbortSignal
 }
 
 /** An API server that listens. Closing it lets open streams end first. */
@@ -73,8 +74,10 @@ export async function openApiServerRole(options: ApiServerRoleOptions): Promise<
   await using stack = new AsyncDisposableStack()
   const listen = parseListen(options.listen)
   const serving = stack.use(await openServing(options))
-  const { directory: nodes } = stack.use(await openClusterNodes(options))
+  const tls = stack.use(await openWatchedTls(options.tls, log))
   const { client, store } = stack.use(await openCluster(options))
+  const namespace = options.installNamespace
+  const { directory: nodes } = stack.use(await openClusterNodes({ ...options, tls, store, namespace }))
   const events = stack.use(
     openEventRecorder({ store, component: 'virtgate-apiserver', clock: systemClock, log }),
   )

@@ -12,6 +12,7 @@ const DRAIN_SECONDS = 60
 interface ClusterCommandOptions extends ClusterOptions {
   node: string[]
   nodes?: string
+  installNamespace: string
   workerCa: string
   logLevel: LogLevel
 }
@@ -19,8 +20,18 @@ interface ClusterCommandOptions extends ClusterOptions {
 /** Which workers there are. `kubeconfig` and `context` are options of the whole program. */
 function addNodeOptions(command: Command): Command {
   return command
-    .option('--node <name=address:port>', 'a node and where its worker listens; may be repeated', collect, [])
+    .option(
+      '--node <name=address:port>',
+      'a node and where its worker listens; may be repeated. Without it and --nodes, those that are registered',
+      collect,
+      [],
+    )
     .option('--nodes <file>', 'instead: YAML list of {name, address: "ADDRESS:PORT"}, read again on change')
+    .option(
+      '--install-namespace <name>',
+      'where the KubeVirt object, our service accounts and the Leases of workers are',
+      'kubevirt',
+    )
     .requiredOption('--worker-ca <file>', 'authority of the certificates of workers, PEM')
 }
 
@@ -31,7 +42,6 @@ interface ApiServerCommandOptions extends ClusterCommandOptions {
   clientCa?: string
   webhookListen?: string
   webhookClientCa?: string
-  installNamespace: string
   workerCert: string
   workerKey: string
   drain: number
@@ -63,11 +73,6 @@ export function addApiServer(program: Command, signal: AbortSignal): void {
     .option(
       '--webhook-client-ca <file>',
       'authority of the client certificates that the webhooks demand, PEM; none are demanded without it',
-    )
-    .option(
-      '--install-namespace <name>',
-      'where the KubeVirt object and our service accounts are',
-      'kubevirt',
     )
     .requiredOption('--worker-cert <file>', 'certificate shown to workers, PEM')
     .requiredOption('--worker-key <file>', 'its key, PEM')

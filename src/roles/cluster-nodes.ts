@@ -4,18 +4,22 @@ import { systemClock, wait } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { connectNode, type NodeClient } from '../rpc/client.ts'
 import { NodeDirectory } from '../rpc/nodes.ts'
-import { assertDistinct, onFileChange, parseNode, readNodeList, type NodeAddress } from './node-list.ts'
-import { openWatchedTls, type WatchedTls } from './watched-tls.ts'
+import type { NodeAddress } from './node-list.ts'
+import { openNodeSource, type NodeSource, type NodeSourceOptions } from './node-source.ts'
+import type { WatchedTls } from './watched-tls.ts'
 
-/** Which workers there are, and how they are called. */
-export interface ClusterNodesOptions {
-  /** `NAME=ADDRESS:PORT` each. */
-  node: readonly string[]
-  /** A YAML list of `{name, address}`, read again when it changes. Takes the place of `node`. */
-  nodes?: string
+/** How a role that calls workers is told of them. */
+export interface WorkerCallOptions extends Pick<NodeSourceOptions, 'node' | 'nodes'> {
+  /** The namespace of the installation; the Leases of workers are there. */
+  installNamespace: string
   /** Our own pair, which workers know us by, and the authority of theirs; PEM files, read again when they change. */
   tls: WatchedFiles
-  log: Log
+}
+
+/** Which workers there are, and how they are called. */
+export interface ClusterNodesOptions extends Omit<NodeSourceOptions, 'clock'> {
+  /** Our own pair, which workers know us by, and the authority of theirs. */
+  tls: WatchedTls
   signal: AbortSignal
 }
 
@@ -27,17 +31,15 @@ export interface ClusterNodes extends AsyncDisposable {
 /** A start waits this long for the workers to answer; the rest are found when they do. */
 const FIRST_ANSWER_MS = 2_000
 
-/** Connects to the workers. Throws `RangeError` where the options name none, or cannot be read. */
+/** Connects to the workers. Throws `RangeError` where the options contradict themselves, or cannot be read. */
 export async function openClusterNodes(options: ClusterNodesOptions): Promise<ClusterNodes> {
-  const { log, nodes: file, signal } = options
+  const { log, tls, signal } = options
   await using stack = new AsyncDisposableStack()
-  assertNamed(options)
-  const tls = stack.use(await openWatchedTls(options.tls, log))
+  const source = stack.use(openNodeSource({ ...options, clock: systemClock }))
   const directory = stack.use(new NodeDirectory(log))
   const connections = stack.use(new Connections(directory, tls, log))
-  // Watched before it is read, so that no change falls in between.
-  if (file !== undefined) stack.use(follow(file, connections, log))
-  const answers = connections.become(await wantedNodes(options))
+  follow(source, connections, log)
+  const answers = connections.become(await source.current())
   const enough = new AbortController()
   await Promise.race([answers, wait(systemClock, FIRST_ANSWER_MS, AbortSignal.any([signal, enough.signal]))])
   enough.abort()
@@ -45,23 +47,12 @@ export async function openClusterNodes(options: ClusterNodesOptions): Promise<Cl
   return { directory, [Symbol.asyncDispose]: () => open.disposeAsync() }
 }
 
-function assertNamed({ node, nodes: file }: ClusterNodesOptions): void {
-  if (file !== undefined && node.length > 0) throw new RangeError('give --node or --nodes, not both')
-  if (file === undefined && node.length === 0) {
-    throw new RangeError('no worker is named: give --node NAME=ADDRESS:PORT or --nodes FILE')
-  }
-}
-
-async function wantedNodes({ node, nodes: file }: ClusterNodesOptions): Promise<NodeAddress[]> {
-  return file === undefined ? assertDistinct(node.map(parseNode)) : readNodeList(file)
-}
-
 /** Takes up each new list; where that cannot be read, the one before stays. */
-function follow(file: string, connections: Connections, log: Log): Disposable {
-  return onFileChange(file, () => {
-    readNodeList(file).then(
+function follow(source: NodeSource, connections: Connections, log: Log): void {
+  source.onChange(() => {
+    source.current().then(
       (nodes) => connections.become(nodes),
-      (error: unknown) => log.error({ err: error, file }, 'the file of nodes cannot be taken up'),
+      (error: unknown) => log.error({ err: error }, 'the list of nodes cannot be taken up'),
     )
   })
 }

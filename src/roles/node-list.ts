@@ -55,13 +55,19 @@ export async function readNodeList(path: string): Promise<NodeAddress[]> {
   }
 }
 
+/** The address as `HOST:PORT`, as `nodeOf` reads it. */
+export function formatAddress({ host, port }: Pick<NodeAddress, 'host' | 'port'>): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
 /** Calls `run` whenever the file has changed, until it is disposed of. */
 export function onFileChange(path: string, run: () => void): Disposable {
   watchFile(path, { persistent: false, interval: POLL_MS }, run)
   return { [Symbol.dispose]: () => unwatchFile(path, run) }
 }
 
-function nodeOf(name: string, address: string, shown: string): NodeAddress {
+/** A node whose `address` is `HOST:PORT`; `shown` stands for it in messages. Throws `RangeError`. */
+export function nodeOf(name: string, address: string, shown: string): NodeAddress {
   const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(address) ?? []
   const host = bracketed ?? plain
   const port = Number(digits)

@@ -115,6 +115,10 @@ export interface NodeInfo {
   /** Concrete machine types, newest first. */
   machineTypes: string[]
   cpuModels: string[]
+  /** Features that a guest's CPU can have, as QEMU names them. Absent: not told. */
+  cpuFeatures?: string[]
+  /** Bridges of the host that guests may be put on. Absent: not told. */
+  bridges?: string[]
   capacity: { cpus: number; memoryBytes: number }
 }
 

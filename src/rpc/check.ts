@@ -112,6 +112,9 @@ export function checkInfo(value: unknown): NodeInfo {
     expect(typeof info[field] === 'string', field)
   }
   for (const field of ['rpcVersions', 'machineTypes', 'cpuModels']) expect(Array.isArray(info[field]), field)
+  for (const field of ['cpuFeatures', 'bridges']) {
+    expect(info[field] === undefined || Array.isArray(info[field]), field)
+  }
   const capacity = recordAt(info.capacity, 'capacity')
   expect(typeof capacity.cpus === 'number' && typeof capacity.memoryBytes === 'number', 'capacity')
   // As above.

@@ -39,6 +39,7 @@ const info: Omit<NodeInfo, 'nodeName'> = {
   acceleratorNote: 'no /dev/kvm',
   machineTypes: ['pc-q35-7.2', 'pc-i440fx-7.2'],
   cpuModels: ['qemu64', 'Haswell'],
+  cpuFeatures: ['aes'],
   capacity: { cpus: 2, memoryBytes: 4 * 1024 ** 3 },
 }
 

@@ -4,18 +4,26 @@ import type { TLSSocket } from 'node:tls'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { roleUri } from '../../certs/roles.ts'
 import { openClusterNodes, type ClusterNodes } from '../../src/roles/cluster-nodes.ts'
+import { openWatchedTls } from '../../src/roles/watched-tls.ts'
+import { registerWorker } from '../../src/roles/worker-registry.ts'
 import { buildRpcServer } from '../../src/rpc/server.ts'
+import { LEASES, NAMESPACES } from '../../src/kinds/table.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import type { Store } from '../../src/store/store.ts'
 import { memoryLog } from '../helpers/api.ts'
+import { ADMIN, openRegistry } from '../helpers/object-registry.ts'
 import { makeAuthority, type TestAuthority } from '../helpers/pki.ts'
 import { RecordingWorker } from '../helpers/recording-worker.ts'
 import { eventually } from '../helpers/server.ts'
 
+const NAMESPACE = 'kubevirt'
 const CONTROLLER = roleUri({ role: 'controller' })
 
 let stack: AsyncDisposableStack
 let dir: string
 let authority: TestAuthority
 let log: ReturnType<typeof memoryLog>
+let store: Store
 
 beforeEach(async () => {
   stack = new AsyncDisposableStack()
@@ -23,6 +31,10 @@ beforeEach(async () => {
   stack.defer(() => rm(dir, { recursive: true }))
   authority = await makeAuthority()
   log = memoryLog()
+  const registry = await openRegistry()
+  stack.defer(() => registry[Symbol.dispose]())
+  store = registry.api.as(ADMIN)
+  await store.create(NAMESPACES, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } })
   await writeCaller(authority)
 })
 afterEach(() => stack.disposeAsync())
@@ -49,9 +61,11 @@ async function serve(node: string, also: TestAuthority = authority, callers: str
 }
 
 async function open(given: { node?: string[]; nodes?: string }): Promise<ClusterNodes> {
-  const tls = { cert: join(dir, 'tls.crt'), key: join(dir, 'tls.key'), ca: join(dir, 'ca.crt') }
+  const files = { cert: join(dir, 'tls.crt'), key: join(dir, 'tls.key'), ca: join(dir, 'ca.crt') }
+  const tls = stack.use(await openWatchedTls(files, log))
   const { signal } = new AbortController()
-  return stack.use(await openClusterNodes({ node: [], ...given, tls, log, signal }))
+  const rest = { tls, log, signal, store, namespace: NAMESPACE }
+  return stack.use(await openClusterNodes({ node: [], ...given, ...rest }))
 }
 
 async function writeList(nodes: Record<string, string>): Promise<string> {
@@ -82,7 +96,7 @@ test('a changed file adds nodes and takes some away; a broken one changes nothin
 
   await writeFile(file, 'nodes: none')
   await eventually('the problem is reported', 15_000, async () =>
-    log.lines.some(({ level, text }) => level === 'error' && text.includes('file of nodes')),
+    log.lines.some(({ level, text }) => level === 'error' && text.includes('list of nodes')),
   )
   expect(directory.ready().sort()).toEqual(['a', 'b'])
 
@@ -91,6 +105,45 @@ test('a changed file adds nodes and takes some away; a broken one changes nothin
   await eventually('b is gone', 15_000, async () => !directory.ready().includes('b'))
   await eventually('a is at its new place', 15_000, async () => directory.find('a') !== undefined)
   expect(directory.find('a')).not.toBe(before)
+})
+
+async function enrol(name: string, address: string): Promise<void> {
+  const [host = '', port] = address.split(':')
+  await registerWorker(store, { namespace: NAMESPACE, name, host, port: Number(port) }, systemClock)
+}
+
+test('without any named, the registered workers are called, also those that come, move and go', async () => {
+  await enrol('a', await serve('a'))
+  const { directory } = await open({})
+  expect(directory.ready()).toEqual(['a'])
+  const before = directory.find('a')
+
+  await enrol('b', await serve('b'))
+  await eventually('b is ready', 15_000, async () => directory.ready().includes('b'))
+  expect(directory.find('a')).toBe(before)
+
+  await store.delete(LEASES, NAMESPACE, 'virtgate-worker-b')
+  await eventually('b is gone', 15_000, async () => !directory.ready().includes('b'))
+
+  await enrol('a', await serve('a'))
+  await eventually(
+    'a is at its new place',
+    15_000,
+    async () => ![undefined, before].includes(directory.find('a')),
+  )
+})
+
+test('a Lease that names no worker is left out and reported', async () => {
+  await enrol('a', await serve('a'))
+  await enrol('b', 'nowhere:1')
+  const annotations = { 'virtgate.io/address': 'nowhere' }
+  const body = { metadata: { annotations } }
+  await store.patch(LEASES, NAMESPACE, 'virtgate-worker-b', { type: 'merge', body })
+  const { directory } = await open({})
+  expect(directory.ready()).toEqual(['a'])
+  expect(log.lines.filter(({ level }) => level === 'warn')).toEqual([
+    expect.objectContaining({ text: 'the Lease of a worker cannot be read' }),
+  ])
 })
 
 test('workers are called with a new certificate as soon as it stands in the files', async () => {
@@ -107,7 +160,6 @@ test('workers are called with a new certificate as soon as it stands in the file
 })
 
 test.each([
-  ['names no worker', {}, 'no worker is named'],
   ['names them in both ways', { node: ['a=h:1'], nodes: '/nodes.yaml' }, 'not both'],
   ['names one twice', { node: ['a=h:1', 'a=h:2'] }, 'the node a is named twice'],
   ['names a file that is not there', { nodes: '/nowhere/nodes.yaml' }, '/nowhere/nodes.yaml'],

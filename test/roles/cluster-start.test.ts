@@ -35,9 +35,9 @@ async function writeConfig(server: string): Promise<string> {
 }
 
 test('a role that lacks an option says which, and ends with 1', async () => {
-  const { node: _node, ...rest } = flags
+  const { 'worker-ca': _ca, ...rest } = flags
   const { code, stderr } = await runRole('controller', rest)
-  expect(stderr).toContain('no worker is named: give --node NAME=ADDRESS:PORT or --nodes FILE')
+  expect(stderr).toContain('--worker-ca <file>')
   expect(code).toBe(1)
 })
 

@@ -49,6 +49,8 @@ export function apiServerRules(): PolicyRule[] {
     rule('cdi.kubevirt.io', ['cdiconfigs'], ['get']),
     rule('snapshot.storage.k8s.io', ['volumesnapshots'], ['get']),
     rule('apps', ['controllerrevisions'], ['get', 'list', 'create']),
+    // Where the workers are.
+    rule('coordination.k8s.io', ['leases'], READ),
     ...readDescriptions(),
   ]
 }

@@ -1,14 +1,18 @@
 import { checkLabelValue, checkQualifiedName } from '../../lib/names.ts'
 import type { Node } from '../../kinds/core.ts'
 import type { Condition } from '../../kinds/meta.ts'
+import { WORKER_LABEL } from '../../kinds/worker-lease.ts'
 import type { NodeInfo } from '../../rpc/actions.ts'
 import { withCondition } from '../conditions.ts'
-
-/** Marks Node objects that were made from a worker's facts. */
-export const WORKER_LABEL = 'virtgate.io/worker'
+import { SCHEDULABLE_LABEL } from '../vmi/placement.ts'
 
 const MACHINE_TYPE_PREFIX = 'machine-type.node.kubevirt.io/'
 const CPU_MODEL_PREFIX = 'cpu-model.node.kubevirt.io/'
+const CPU_FEATURE_PREFIX = 'cpu-feature.node.kubevirt.io/'
+/** What the worker has said makes these; others of them are taken away. */
+const OWN_PREFIXES = [MACHINE_TYPE_PREFIX, CPU_MODEL_PREFIX, CPU_FEATURE_PREFIX]
+/** When the worker was last heard of; RFC 3339. Source: KubeVirt's node labels. */
+export const HEARTBEAT = 'kubevirt.io/heartbeat'
 /** Guests a node offers KVM to. Source: KubeVirt's device plugin, "1k". */
 const KVM_GUESTS = '1k'
 const ARCHITECTURES: Record<string, string> = { x86_64: 'amd64', aarch64: 'arm64' }
@@ -18,13 +22,19 @@ export function capabilityLabels(info: NodeInfo): Record<string, string> {
   const names = [
     ...info.machineTypes.map((type) => MACHINE_TYPE_PREFIX + type),
     ...info.cpuModels.map((model) => CPU_MODEL_PREFIX + model),
+    ...(info.cpuFeatures ?? []).map((feature) => CPU_FEATURE_PREFIX + feature),
   ]
   const valid = names.filter((name) => checkQualifiedName(name).length === 0)
   return {
-    'kubevirt.io/schedulable': 'true',
+    [SCHEDULABLE_LABEL]: 'true',
     'virtgate.io/accelerator': info.accelerator,
     ...Object.fromEntries(valid.map((name) => [name, 'true'])),
   }
+}
+
+/** Annotations that tell what runs on the node. */
+export function versionAnnotations(info: NodeInfo): Record<string, string> {
+  return { 'virtgate.io/version': info.version, 'virtgate.io/qemu-version': info.qemuVersion }
 }
 
 /** Labels that every Kubernetes node carries. */
@@ -44,7 +54,7 @@ export function mergeLabels(
   ours: Record<string, string>,
 ): Record<string, string> {
   const others = Object.entries(before ?? {}).filter(
-    ([name]) => !name.startsWith(MACHINE_TYPE_PREFIX) && !name.startsWith(CPU_MODEL_PREFIX),
+    ([name]) => !OWN_PREFIXES.some((prefix) => name.startsWith(prefix)),
   )
   return { ...Object.fromEntries(others), ...ours }
 }

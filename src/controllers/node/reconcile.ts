@@ -3,17 +3,25 @@ import { hasReason } from '../../lib/errors.ts'
 import { isSameJson } from '../../lib/json.ts'
 import type { Node } from '../../kinds/core.ts'
 import { LEASES, NAMESPACES, NODES } from '../../kinds/table.ts'
+import {
+  formatMicroTime,
+  WORKER_LABEL,
+  WORKER_LEASE_SECONDS,
+  workerLeaseName,
+} from '../../kinds/worker-lease.ts'
 import type { NodeInfo } from '../../rpc/actions.ts'
 import type { Informer } from '../../store/cache.ts'
 import type { NodeWatch } from '../node-watch.ts'
 import type { ControllerParts } from '../parts.ts'
+import { SCHEDULABLE_LABEL } from '../vmi/placement.ts'
 import {
   buildAwayStatus,
   buildNodeStatus,
   capabilityLabels,
   commonLabels,
+  HEARTBEAT,
   mergeLabels,
-  WORKER_LABEL,
+  versionAnnotations,
 } from './describe.ts'
 
 /** Milliseconds between renewals of a node's lease. As a kubelet. */
@@ -22,6 +30,8 @@ export const RENEW_MS = 10_000
 const LEASE_SECONDS = 40
 /** Milliseconds between writes of an unchanged status. As a kubelet. */
 const STATUS_MS = 300_000
+/** Milliseconds between notes of when a worker was heard of. As KubeVirt. */
+const HEARTBEAT_MS = 60_000
 const LEASE_NAMESPACE = 'kube-node-lease'
 
 /** What a pass over a node reads and may do. */
@@ -41,8 +51,9 @@ export async function reconcileNode(context: NodeContext, nodeName: string): Pro
   const node = context.nodeObjects.get('', nodeName)
   if (!info) return markAway(context, node, connection?.sinceMs)
   context.again(RENEW_MS)
-  if (!context.config.ownsNodes) return label(context, node, capabilityLabels(info))
-  await label(context, node ?? (await createNode(context, info)), {
+  await renewWorkerLease(context, nodeName)
+  if (!context.config.ownsNodes) return mark(context, node, info, capabilityLabels(info))
+  await mark(context, node ?? (await createNode(context, info)), info, {
     ...commonLabels(info),
     ...capabilityLabels(info),
   })
@@ -67,19 +78,30 @@ async function createNode({ store }: NodeContext, { nodeName }: NodeInfo): Promi
   return store.create(NODES, draft)
 }
 
-async function label(
-  { store }: NodeContext,
+/** Labels the node by what it can do, and notes what runs there and when it was heard of. */
+async function mark(
+  { store, clock }: NodeContext,
   node: Node | undefined,
+  info: NodeInfo,
   ours: Record<string, string>,
 ): Promise<void> {
   if (!node) return
-  const labels = mergeLabels(node.metadata.labels, ours)
-  if (isSameJson(labels, node.metadata.labels)) return
-  // A patch of labels alone: the rest of a node may be a kubelet's.
-  const before = Object.keys(node.metadata.labels ?? {}).filter((name) => !(name in labels))
-  const removed = Object.fromEntries(before.map((name) => [name, null]))
-  const body = { metadata: { labels: { ...removed, ...labels } } }
+  const { labels: before = {}, annotations = {} } = node.metadata
+  const labels = mergeLabels(before, ours)
+  const noted = { ...versionAnnotations(info), [HEARTBEAT]: heartbeatAt(annotations[HEARTBEAT], clock.now()) }
+  const isNoted = Object.entries(noted).every(([name, value]) => annotations[name] === value)
+  if (isNoted && isSameJson(labels, before)) return
+  // A patch of these alone: the rest of a node may be a kubelet's.
+  const removed = Object.keys(before).filter((name) => !(name in labels))
+  const unlabelled = Object.fromEntries(removed.map((name) => [name, null]))
+  const body = { metadata: { labels: { ...unlabelled, ...labels }, annotations: noted } }
   await store.patch(NODES, '', node.metadata.name, { type: 'merge', body })
+}
+
+/** Now, or the time before where that is not long ago. */
+function heartbeatAt(before: string | undefined, nowMs: number): string {
+  const ageMs = nowMs - Date.parse(before ?? '1970-01-01T00:00:00Z')
+  return before !== undefined && ageMs >= 0 && ageMs < HEARTBEAT_MS ? before : formatTime(nowMs)
 }
 
 async function writeStatus({ store, clock }: NodeContext, info: NodeInfo): Promise<void> {
@@ -108,17 +130,39 @@ async function markAway(
   sinceMs: number | undefined,
 ): Promise<void> {
   const { store, clock, config } = context
-  if (!node || !config.ownsNodes || node.metadata.labels?.[WORKER_LABEL] !== 'true') return
+  if (!node || node.metadata.labels?.[SCHEDULABLE_LABEL] === undefined) return
   const leftMs = (sinceMs ?? clock.now()) + LEASE_SECONDS * 1000 - clock.now()
   if (leftMs > 0) return context.again(leftMs)
+  if (config.ownsNodes && node.metadata.labels[WORKER_LABEL] === 'true') await writeAway(context, node)
+  await closeToGuests(store, node)
+}
+
+async function writeAway({ store, clock }: NodeContext, node: Node): Promise<void> {
   const status = buildAwayStatus(node.status, formatTime(clock.now()))
-  if (isSameJson(status, node.status)) return
-  await store.update(NODES, { ...node, status }, { subresource: 'status' })
+  if (!isSameJson(status, node.status))
+    await store.update(NODES, { ...node, status }, { subresource: 'status' })
+}
+
+async function closeToGuests(store: NodeContext['store'], { metadata }: Node): Promise<void> {
+  if (metadata.labels?.[SCHEDULABLE_LABEL] === 'false') return
+  const body = { metadata: { labels: { [SCHEDULABLE_LABEL]: 'false' } } }
+  await store.patch(NODES, '', metadata.name, { type: 'merge', body })
+}
+
+/** Says that the worker was heard of, which holds no credential to say so itself. One that is not registered has none. */
+async function renewWorkerLease({ store, clock, config }: NodeContext, nodeName: string): Promise<void> {
+  if (config.workerNamespace === undefined) return
+  const spec = { renewTime: formatMicroTime(clock.now()), leaseDurationSeconds: WORKER_LEASE_SECONDS }
+  const name = workerLeaseName(nodeName)
+  try {
+    await store.patch(LEASES, config.workerNamespace, name, { type: 'merge', body: { spec } })
+  } catch (error) {
+    if (!hasReason(error, 'NotFound')) throw error
+  }
 }
 
 async function renewLease({ store, clock }: NodeContext, nodeName: string): Promise<void> {
-  // MicroTime: leases count in millionths of a second.
-  const renewTime = new Date(clock.now()).toISOString().replace('Z', '000Z')
+  const renewTime = formatMicroTime(clock.now())
   const present = await store.get(LEASES, LEASE_NAMESPACE, nodeName)
   if (present) {
     const body = { spec: { renewTime } }

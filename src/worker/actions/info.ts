@@ -14,8 +14,9 @@ export function buildInfo(options: {
   version: string
   qemu: QemuCapabilities
   acceleration: Acceleration
+  bridges?: readonly string[]
 }): NodeInfo {
-  const { nodeName, version, qemu, acceleration } = options
+  const { nodeName, version, qemu, acceleration, bridges = [] } = options
   const { major, minor, micro } = qemu.version
   return {
     nodeName,
@@ -28,6 +29,8 @@ export function buildInfo(options: {
     acceleratorNote: acceleration.note,
     machineTypes: qemu.machines.map(({ name }) => name),
     cpuModels: qemu.cpuModels,
+    cpuFeatures: qemu.cpuFeatures,
+    bridges: [...bridges],
     capacity: { cpus: availableParallelism(), memoryBytes: totalmem() },
   }
 }

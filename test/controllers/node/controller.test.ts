@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { findCondition } from '../../../src/kinds/meta.ts'
 import type { Node } from '../../../src/kinds/core.ts'
 import { LEASES, NODES } from '../../../src/kinds/table.ts'
+import { registerWorker } from '../../../src/roles/worker-registry.ts'
 import { startWorld } from '../../helpers/controllers.ts'
 import type { World } from '../../helpers/controllers.ts'
 import { turn, turnUntil } from '../../helpers/fake-clock.ts'
@@ -47,6 +48,66 @@ test('its lease is renewed while it is connected, and only then', async () => {
   world.clock.advance(60_000)
   await turn()
   expect(await renewed()).toBe(second)
+})
+
+test('a worker that is registered has its Lease renewed by who hears of it; one that is not gets none', async () => {
+  const world = await startWorld({ config: { workerNamespace: 'default' } })
+  await nodeUntil(world, isReady('True'))
+  const renewed = async () =>
+    (await world.store.get(LEASES, 'default', 'virtgate-worker-node-a'))?.spec?.renewTime
+  expect(await renewed()).toBeUndefined()
+  const worker = { namespace: 'default', name: 'node-a', host: '10.0.0.1', port: 8186 }
+  await registerWorker(world.store, worker, world.clock)
+  await turn()
+  world.clock.advance(10_000)
+  await turnUntil(async () => (await renewed()) === '2026-01-01T00:00:10.000000Z')
+  world.nodes.set('node-a', undefined)
+  world.node.disconnect()
+  await turn()
+  world.clock.advance(60_000)
+  await turn()
+  expect(await renewed()).toBe('2026-01-01T00:00:10.000000Z')
+})
+
+test('the node tells what runs on it and when it was heard of, once a minute', async () => {
+  const world = await startWorld({ config: { ownsNodes: false } })
+  await world.store.create(NODES, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'node-a' } })
+  const heard = async () =>
+    (await world.store.get(NODES, '', 'node-a'))?.metadata.annotations?.['kubevirt.io/heartbeat']
+  await turn()
+  world.clock.advance(10_000)
+  expect(await turnUntil(heard)).toBe('2026-01-01T00:00:10Z')
+  for (let i = 0; i < 5; i++) {
+    world.clock.advance(10_000)
+    await turn()
+  }
+  expect(await heard()).toBe('2026-01-01T00:00:10Z')
+  world.clock.advance(10_000)
+  await turnUntil(async () => (await heard()) === '2026-01-01T00:01:10Z')
+  const node = await world.store.get(NODES, '', 'node-a')
+  expect(node?.metadata.annotations).toMatchObject({
+    'virtgate.io/version': '0.1.0',
+    'virtgate.io/qemu-version': '7.2.22',
+  })
+  expect(node?.metadata.labels).toMatchObject({ 'cpu-feature.node.kubevirt.io/aes': 'true' })
+})
+
+test('a node whose worker is away is closed to guests until it returns, a kubelet’s node, too', async () => {
+  const world = await startWorld({ config: { ownsNodes: false } })
+  await world.store.create(NODES, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'node-a' } })
+  await turn()
+  world.clock.advance(10_000)
+  const isOpen = (open: 'true' | 'false') => (node: Node) =>
+    node.metadata.labels?.['kubevirt.io/schedulable'] === open
+  await nodeUntil(world, isOpen('true'))
+  world.nodes.set('node-a', undefined)
+  world.node.disconnect()
+  await turn()
+  world.clock.advance(60_000)
+  await nodeUntil(world, isOpen('false'))
+  world.nodes.set('node-a', world.node)
+  const back = await nodeUntil(world, isOpen('true'))
+  expect(back.spec?.unschedulable).toBeUndefined()
 })
 
 test('a worker that stays away makes its node Unknown, and Ready again when it returns', async () => {

@@ -1,0 +1,36 @@
+/** The Leases by which the workers of a cluster are known: one for each node, in our own namespace. */
+import { checkDns1123Subdomain } from '../lib/names.ts'
+import type { ObjectMeta } from './meta.ts'
+
+/** Marks what stands for a worker: its Lease, and a Node object that was made from its facts. */
+export const WORKER_LABEL = 'virtgate.io/worker'
+/** Where the worker listens, as `HOST:PORT`; a host with colons stands in brackets. */
+export const WORKER_ADDRESS = 'virtgate.io/address'
+/** What selects the Leases of workers. */
+export const WORKER_SELECTOR = `${WORKER_LABEL}=true`
+/** Seconds that a worker's Lease holds once the controller has heard of the worker. As a kubelet's. */
+export const WORKER_LEASE_SECONDS = 40
+
+const PREFIX = 'virtgate-worker-'
+
+/** Name of the Lease of a node's worker. Throws `RangeError` for what is no name of a node, or too long for it. */
+export function workerLeaseName(nodeName: string): string {
+  const name = `${PREFIX}${nodeName}`
+  const [wrong] = [...checkDns1123Subdomain(nodeName), ...checkDns1123Subdomain(name)]
+  if (wrong) throw new RangeError(`${JSON.stringify(nodeName)} is no name of a worker's node: ${wrong}`)
+  return name
+}
+
+/** The Lease with the address, and marked as a worker's. Whoever else has labelled or annotated it has it kept. */
+export function withWorkerAddress<T extends Partial<ObjectMeta>>(metadata: T, address: string): T {
+  return {
+    ...metadata,
+    labels: { ...metadata.labels, [WORKER_LABEL]: 'true' },
+    annotations: { ...metadata.annotations, [WORKER_ADDRESS]: address },
+  }
+}
+
+/** Milliseconds since 1970 as Leases have it: RFC 3339 with millionths of a second. Source: `MicroTime`. */
+export function formatMicroTime(ms: number): string {
+  return new Date(ms).toISOString().replace('Z', '000Z')
+}
