@@ -85,8 +85,20 @@ test.each<[string, number, { vm?: Vm; vmi?: Vmi }, number, string]>([
   ['there is no VMI', 0, { vm: created }, 404, 'NotFound'],
   ['there is no VMI', 1, {}, 404, 'NotFound'],
   ['the VMI is not its own', 0, { vm: created, vmi: stranger }, 409, 'Conflict'],
-  ['its node cannot be read', 1, { vmi: leaving('n9') }, 500, 'InternalError'],
+  ['its node does not exist', 0, { vm: created, vmi: leaving('n9') }, 409, 'Conflict'],
+  ['its node does not exist', 1, { vmi: leaving('n9') }, 409, 'Conflict'],
 ])('refused where %s', async (_why, form, objects, code, reason) => {
   const { app } = evacuatingApi(objects)
   expect((await put(app, FORMS[form] ?? '')).json()).toMatchObject({ code, reason })
+})
+
+test('a node that does not exist is named', async () => {
+  const { app, left } = evacuatingApi({ vmi: leaving('n9') })
+  expect((await put(app, FORMS[1] ?? '')).json()).toMatchObject({
+    message:
+      'Operation cannot be fulfilled on virtualmachineinstance.kubevirt.io "vm1": its node "n9" does not exist, so ' +
+      'that nothing says whether it is being drained',
+    details: { name: 'vm1', kind: 'virtualmachineinstance' },
+  })
+  expect(left()).toBe('n9')
 })
