@@ -91,8 +91,12 @@ export async function askNode<T>(
     return await ask(node, guestOf(vmi))
   } catch (error) {
     if (!(error instanceof StatusError) || STAYING.includes(error.code)) throw error
-    const { name } = vmi.metadata
-    if (error.code === 409) throw conflict(VMI, name, error.message)
+    // Workers word it as `conflict` does; what comes from below them may not.
+    if (error.code === 409) throw isAboutVmi(error) ? error : conflict(VMI, vmi.metadata.name, error.message)
     throw internalError(`node "${vmi.status?.nodeName}" answered ${error.code}: ${error.message}`, error)
   }
+}
+
+function isAboutVmi({ details }: StatusError): boolean {
+  return details?.kind === VMI.kind && details.group === VMI.group
 }

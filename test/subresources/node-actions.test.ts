@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { StatusError } from '../../src/lib/errors.ts'
 import type { Actions } from '../../src/rpc/actions.ts'
 import { WorkerUnreachable } from '../../src/rpc/unreachable.ts'
+import { refuse } from '../../src/worker/guest/guest.ts'
 import { apiOf, put, vmiOf, vmOf } from '../helpers/api.ts'
 
 const PAUSED = { conditions: [{ type: 'Paused', status: 'True' }] }
@@ -91,6 +92,19 @@ describe.each(['pause', 'unpause', 'reset', 'softreboot'] as const)('%s', (actio
       code: 503,
       reason: 'ServiceUnavailable',
     })
+  })
+})
+
+test.each([
+  ['as workers word it', refuse({ uid: 'u1', namespace: 'ns1', name: 'vm1' }, 'VMI is frozen')],
+  ['in other words', new StatusError(409, 'Conflict', 'VMI is frozen')],
+])('a conflict that the node tells %s names the VMI once', async (_how, error) => {
+  const { app } = apiOf({ vmi: READY.pause, node: { pause: () => Promise.reject(error) } })
+  expect((await put(app, '/virtualmachineinstances/vm1/pause')).json()).toMatchObject({
+    code: 409,
+    reason: 'Conflict',
+    message: 'Operation cannot be fulfilled on virtualmachineinstance.kubevirt.io "vm1": VMI is frozen',
+    details: { name: 'vm1', group: 'kubevirt.io', kind: 'virtualmachineinstance' },
   })
 })
 
