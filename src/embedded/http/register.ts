@@ -76,7 +76,7 @@ function addEndpoint(
   })
 }
 
-/** What lies below the version of a group. */
+/** What lies below the version of a group; kube-apiserver does not name it either, endpoints included. */
 const OBJECT_PATH = /^\/(api\/[^/]+|apis\/[^/]+\/[^/]+)\/./
 
 /** `/version`, and `/`, which names all paths that are no objects. To be called before the others are registered. */

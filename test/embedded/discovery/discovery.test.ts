@@ -135,12 +135,19 @@ test('the forms of discovery do not share a tag', async () => {
   expect(new Set(tags).size).toBe(3)
 })
 
-test('/ names what is no object', async () => {
+test('/ names every group and version, and nothing that lies below one, as kube-apiserver does', async () => {
   const { paths } = (await api.ask('GET', '/')).body
-  expect(paths).toEqual(
-    expect.arrayContaining(['/api', '/api/v1', '/apis', '/apis/kubevirt.io/v1', '/healthz']),
+  const { groups } = (await api.ask('GET', '/apis')).body
+  const versions = groups.flatMap(
+    ({ name, versions: served }: { name: string; versions: { groupVersion: string }[] }) => [
+      `/apis/${name}`,
+      ...served.map(({ groupVersion }) => `/apis/${groupVersion}`),
+    ],
   )
-  expect(paths).not.toContain('/api/v1/nodes')
+  expect(versions).toContain('/apis/kubevirt.io/v1')
+  const below = paths.filter((path: string) => path.startsWith('/api'))
+  expect(new Set(below)).toEqual(new Set(['/api', '/api/v1', '/apis', ...versions]))
+  expect(paths).toEqual(expect.arrayContaining(['/healthz', '/openapi/v2', '/version']))
 })
 
 test('/version is one that clients can read', async () => {
