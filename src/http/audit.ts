@@ -9,7 +9,7 @@ import type { EventRecorder } from '../store/events.ts'
 import { decodeOptions } from '../subresources/body.ts'
 import type { Subresource } from '../subresources/subresource.ts'
 import { closingEventOf, eventOf, type AuditEvent } from './audit-events.ts'
-import { paramsOf } from './call.ts'
+import { allValues, paramsOf } from './call.ts'
 import type { SessionResult } from './session.ts'
 import { toRefusal } from './status.ts'
 import { resourceNameOf } from './subresource-path.ts'
@@ -75,9 +75,10 @@ export class Auditor {
     this.#recordEvent(request, (subresource, user) => eventOf(subresource, user))
   }
 
-  /** Notes how a stream ended, by its WebSocket close code. */
-  noteClosed(request: FastifyRequest, { code, reason, ...bytes }: SessionResult): void {
-    this.#write(request, { code, reason }, bytes, 'stream closed')
+  /** Notes how a stream ended, by its WebSocket close code, and what came of a program that ran. */
+  noteClosed(request: FastifyRequest, { code, reason, failure, ...counts }: SessionResult): void {
+    const more = { ...counts, ...(failure !== undefined && { failure: printable(failure, MESSAGE_LIMIT) }) }
+    this.#write(request, { code, reason }, more, 'stream closed')
     this.#recordEvent(request, (subresource, user) =>
       subresource.type === 'stream' ? closingEventOf(subresource, user) : undefined,
     )
@@ -169,20 +170,31 @@ function whoOf({ user, ticket, ip, headers }: FastifyRequest): object {
   }
 }
 
-/** What was asked for. Query and body stay out of it: they may hold secrets. */
+/** What was asked for. Body and query stay out of it, but for what is named as fit to be written down. */
 function whatOf(request: FastifyRequest): object {
   const { subresource } = request.routeOptions.config
   const { namespace, name, ...params } = paramsOf(request)
-  const path = Object.entries(params)
+  const path = Object.entries(params).map(([key, value]) => [key, printable(value ?? '', NAME_LIMIT)])
   return {
     subresource: subresource && resourceNameOf(subresource),
     verb: subresource?.verb,
     namespace: printable(namespace ?? '', NAME_LIMIT),
     ...(name !== undefined && { name: printable(name, NAME_LIMIT) }),
-    ...(path.length > 0 && {
-      params: Object.fromEntries(path.map(([key, value]) => [key, printable(value ?? '', NAME_LIMIT)])),
-    }),
+    ...(path.length > 0 && { params: Object.fromEntries(path) }),
+    ...askedIn(request),
   }
+}
+
+/** Query parameters that an audit line names, whole: the URL is at most 16 KiB. */
+function askedIn({ routeOptions, query }: FastifyRequest): object {
+  const { subresource } = routeOptions.config
+  const names = subresource?.type === 'stream' ? (subresource.audited ?? []) : []
+  const given = names.map((name): [string, string[]] => [name, allValues(query, name)])
+  return Object.fromEntries(
+    given
+      .filter(([, values]) => values.length > 0)
+      .map(([name, values]) => [name, values.map((value) => printable(value, Infinity))]),
+  )
 }
 
 function isDryRun(request: FastifyRequest, subresource: Subresource): boolean {

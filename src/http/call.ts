@@ -108,7 +108,8 @@ function watchReads(store: Parts['store'], request: FastifyRequest, auditor: Aud
   }
 }
 
-function allValues(query: unknown, name: string): string[] {
+/** All values of a query parameter, in order. */
+export function allValues(query: unknown, name: string): string[] {
   if (!isRecord(query) || !Object.hasOwn(query, name)) return []
   return [query[name]].flat().filter((value) => typeof value === 'string')
 }

@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import { WebSocket } from 'ws'
 import { wait, type Clock } from '../lib/clock.ts'
 import { StreamEnded, type StreamEndReason } from '../lib/stream-end.ts'
+import type { ExecOutcome } from './framing/channels.ts'
 import { MessageRefused, type Framer } from './framing/framer.ts'
 import { watchLiveness, type Liveness } from './liveness.ts'
 
@@ -14,7 +15,7 @@ export interface SessionEnd {
 }
 
 /** What a session came to. */
-export interface SessionResult extends SessionEnd {
+export interface SessionResult extends SessionEnd, ExecOutcome {
   bytesToClient: number
   bytesToGuest: number
 }
@@ -100,7 +101,7 @@ async function run(parts: SessionParts, asked: PromiseWithResolvers<SessionEnd>)
   guest.destroy()
   await close(socket, end, closed)
   await Promise.all([guestSide, toGuest])
-  return { code: end.code, reason: end.reason, ...countOf(traffic) }
+  return { code: end.code, reason: end.reason, ...countOf(traffic), ...parts.framer.outcome?.() }
 }
 
 /** How it ends where the guest does not take what a client that has closed sent last. */

@@ -30,6 +30,7 @@ export const guestexec: Stream = {
     stdin: { type: 'boolean', description: 'Not supported: guest agents hand no input on.' },
     tty: { type: 'boolean', description: 'Not supported: guest agents have no terminal.' },
   },
+  audited: ['command'],
   framing: () => 'exec',
   open: runInGuest,
 }

@@ -114,6 +114,8 @@ export interface Stream extends Reading {
   paths?: readonly string[]
   /** `bytes` where absent. */
   framing?: (call: Call) => Framing
+  /** Query parameters that its audit lines name, as they came: none that may hold a secret. */
+  audited?: readonly string[]
   /** A side that has sent all it had may still receive, as TCP has it. */
   halfClose?: boolean
   /** Dials the target. What it throws is answered as plain HTTP; only then is the client upgraded. */

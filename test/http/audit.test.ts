@@ -7,6 +7,7 @@ import type { ServerOptions } from '../../src/http/server.ts'
 import { conflict } from '../../src/lib/errors.ts'
 import { VMIS } from '../../src/kinds/table.ts'
 import { getVmi, VMI } from '../../src/subresources/lookup.ts'
+import { guestexec } from '../../src/subresources/guestexec.ts'
 import { pause } from '../../src/subresources/pause.ts'
 import type { Action, Call, Query } from '../../src/subresources/subresource.ts'
 import { ALICE, apiOf, memoryLog, vmiOf } from '../helpers/api.ts'
@@ -257,4 +258,62 @@ test('a stream that is refused is written down once, and so are connections of w
   socket.close(1000)
   await until(() => lines().length === 3)
   expect(events.map(({ reason }) => reason)).toEqual(['PortForwardOpened'])
+})
+
+const EXEC = '/guestexec?command=passwd&command=-d&command=a%0Ab&stdin=secret&env=secret&command='
+const exec = (guest: StreamGuest) => ({
+  ...guestexec,
+  open: async (call: Call) => {
+    await getVmi(call)
+    return guest
+  },
+})
+const lineOf = (output: object) => `${JSON.stringify(output)}\n`
+const stdout = { stdout: Buffer.from('secret').toString('base64') }
+
+test.each<[string, string[], object, object]>([
+  ['has ended', ['v5.channel.k8s.io'], { exitCode: 3 }, { exitCode: 3 }],
+  ['has ended well', ['plain.kubevirt.io'], { exitCode: 0 }, { exitCode: 0 }],
+  ['was lost', ['plain.kubevirt.io'], { failure: 'a\nb' }, { failure: 'a\\u{a}b' }],
+])(
+  'a program that %s is written down with its arguments and what came of it',
+  async (_, names, last, told) => {
+    const { options, lines } = records()
+    const guest = new StreamGuest()
+    const server = await serveStreams([exec(guest)], {}, options)
+    open.push(server)
+    const socket = server.dial(EXEC, names)
+    await once(socket, 'open')
+    socket.send(Buffer.from('\0secret'))
+    guest.push(lineOf(stdout) + lineOf(last))
+    guest.push(null)
+    await until(() => lines().length === 2)
+    const command = ['passwd', '-d', 'a\\u{a}b', '']
+    expect(lines()).toEqual([
+      expect.objectContaining({ text: 'stream opened', code: 101, command }),
+      expect.objectContaining({ text: 'stream closed', code: 1000, command, ...told }),
+    ])
+    expect(JSON.stringify(lines())).not.toMatch(/secret|c2VjcmV0/)
+  },
+)
+
+test('a program that may not be run is written down with its arguments', async () => {
+  const denied = { authorizer: { review: async () => ({ allowed: false, reason: '' }) } }
+  const { options, lines } = records()
+  const server = await serveStreams([exec(new StreamGuest())], {}, { ...options, ...denied })
+  open.push(server)
+  await refusalOf(server.dial(EXEC))
+  expect(lines()).toMatchObject([{ code: 403, command: ['passwd', '-d', 'a\\u{a}b', ''] }])
+  expect(JSON.stringify(lines())).not.toContain('secret')
+})
+
+test('a program that its client leaves is written down without an outcome', async () => {
+  const { options, lines } = records()
+  const server = await serveStreams([exec(new StreamGuest())], {}, options)
+  open.push(server)
+  const socket = server.dial(EXEC)
+  await once(socket, 'open')
+  socket.close(1000)
+  await until(() => lines().length === 2)
+  expect(Object.keys(lines()[1] as object)).not.toContain('exitCode')
 })

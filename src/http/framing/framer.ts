@@ -1,7 +1,7 @@
 import type { Transform } from 'node:stream'
 import { datagramReader, DATAGRAM_LIMIT, frameDatagram } from '../../lib/datagrams.ts'
 import type { Framing } from '../../subresources/subresource.ts'
-import { channelWriter, isChannelProtocol } from './channels.ts'
+import { asChannels, asLines, isChannelProtocol, type ExecOutcome } from './channels.ts'
 
 /** How the bytes of a guest's stream and the messages of a WebSocket become each other. */
 export interface Framer {
@@ -11,6 +11,8 @@ export interface Framer {
   hasBoundaries: boolean
   /** What the guest is to get for a message; nothing where it gets none. Throws `MessageRefused`. */
   toGuest(message: Buffer): Buffer | undefined
+  /** What came of what ran, as far as it has been sent; absent where nothing is told of it. */
+  outcome?: () => ExecOutcome
 }
 
 /** A message that the stream has no form for; ends it with 1009. */
@@ -36,16 +38,18 @@ const DATAGRAMS: Framer = {
 }
 
 /** A program in a guest is not written to: what the client sends, its standard input included, is dropped. */
-const LINES: Framer = { hasBoundaries: false, toGuest: () => undefined }
-const CHANNELS: Framer = { ...LINES, open: channelWriter, hasBoundaries: true }
+function execFramer(protocol: string): Framer {
+  const hasBoundaries = isChannelProtocol(protocol)
+  return { ...(hasBoundaries ? asChannels() : asLines()), hasBoundaries, toGuest: () => undefined }
+}
 
-/** The framer of a stream, given the subprotocol that was agreed on; none is ''. */
+/** The framer of one stream, given the subprotocol that was agreed on; none is ''. */
 export function framerOf(framing: Framing, protocol: string): Framer {
   switch (framing) {
     case 'datagrams':
       return DATAGRAMS
     case 'exec':
-      return isChannelProtocol(protocol) ? CHANNELS : LINES
+      return execFramer(protocol)
     default:
       return BYTES
   }
