@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { ACTIONS } from './cli/actions.ts'
 import { addAction } from './cli/commands/action.ts'
 import { addConsole } from './cli/commands/console.ts'
+import { addValidate } from './cli/commands/validate.ts'
 import { addVnc } from './cli/commands/vnc.ts'
 import type { CommandContext } from './cli/context.ts'
 import { addRoles } from './roles/commands.ts'
@@ -22,6 +23,8 @@ function buildProgram(context: CommandContext): Command {
   for (const action of ACTIONS) addAction(program, action, context)
   addConsole(program, context)
   addVnc(program, context)
+  program.commandsGroup('Commands that need no server:')
+  addValidate(program, context, async () => (await import('./embedded/schemas/open.ts')).openSchemas())
   return program
 }
 

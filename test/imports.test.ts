@@ -24,7 +24,7 @@ const TABLE: Record<string, { values: string[]; types?: string[] }> = {
   controllers: { values: ['instancetype', 'quota', 'kinds', 'lib'], types: ['store', 'rpc'] },
   worker: { values: ['rpc', 'qemu', 'kinds', 'lib'] },
   http: { values: ['auth', 'subresources', 'admission', 'kinds', 'lib'], types: ['store', 'rpc'] },
-  cli: { values: ['kube', 'kinds', 'lib'] },
+  cli: { values: ['admission', 'kube', 'kinds', 'lib'], types: ['store'] },
 }
 
 interface Import {

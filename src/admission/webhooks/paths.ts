@@ -36,7 +36,7 @@ export interface Webhook {
    */
   old?: 'tolerated' | 'ignored'
   /** For reviews without an object of ours: what is done to them instead of all else. May throw a refusal. */
-  review?(parts: AdmissionParts, request: JsonRecord): Promise<PatchOperation[] | void>
+  review?: (parts: AdmissionParts, request: JsonRecord) => Promise<PatchOperation[] | void>
   /** Refused with every cause and without a code. Contract: ADM-DENY-004. */
   refusesWhole?: boolean
   /**

@@ -30,7 +30,8 @@ export interface WebhookAnswer {
   failure?: unknown
 }
 
-interface Verdict {
+/** What comes of a review that is not refused on the way. */
+export interface Verdict {
   /** What is wrong; absent where nothing is. */
   causes?: Cause[]
   patch?: PatchOperation[]
@@ -108,7 +109,15 @@ function parseReview(body: Buffer): { apiVersion: string; request: JsonRecord } 
   return typeof apiVersion === 'string' ? { apiVersion, request: review.request } : undefined
 }
 
-async function reviewRequest(parts: AdmissionParts, webhook: Webhook, request: JsonRecord): Promise<Verdict> {
+/**
+ * Reviews the request of an AdmissionReview. Throws a `StatusError` for what is refused before the rules are asked: 400,
+ * or 422 with its causes.
+ */
+export async function reviewRequest(
+  parts: AdmissionParts,
+  webhook: Webhook,
+  request: JsonRecord,
+): Promise<Verdict> {
   const { operation } = request
   if (webhook.review) return { patch: (await webhook.review(parts, request)) ?? [] }
   if (webhook.onlyOperations && !webhook.onlyOperations.some((known) => known === operation)) return {}
