@@ -21,7 +21,7 @@ const RESYNC_MS = 300_000
 
 /**
  * Starts every controller once its caches are filled. Closing stops them: what runs is waited for, guests go on
- * running.
+ * running. Throws the reason of `signal` where that aborts before.
  */
 export async function startControllers(parts: ControllerParts): Promise<AsyncDisposable> {
   await using starting = new AsyncDisposableStack()
@@ -72,6 +72,7 @@ export async function startControllers(parts: ControllerParts): Promise<AsyncDis
 
 /** The caches that the controllers share; all are filled when this resolves. */
 async function openCaches(parts: ControllerParts, stack: AsyncDisposableStack) {
+  parts.signal?.throwIfAborted()
   const stop = new AbortController()
   const opened: Informer<KubeObject>[] = []
   stack.defer(async () => {
@@ -95,7 +96,12 @@ async function openCaches(parts: ControllerParts, stack: AsyncDisposableStack) {
     claims: open(PVCS),
     kubeVirts: open(KUBEVIRTS),
   }
+  const giveUp = (): void => stop.abort()
+  parts.signal?.addEventListener('abort', giveUp, { once: true })
   await Promise.all(opened.map(({ synced }) => synced))
+  parts.signal?.removeEventListener('abort', giveUp)
+  // Caches that were given up are empty, and nobody may act on that.
+  parts.signal?.throwIfAborted()
   return caches
 }
 

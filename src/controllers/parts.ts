@@ -50,6 +50,8 @@ export interface ControllerParts {
   clock: Clock
   log: Log
   config: ControllerConfig
+  /** Gives up a start that goes on. */
+  signal?: AbortSignal
   /** In [0, 1); spreads retries. `Math.random` where absent. */
   random?: () => number
 }

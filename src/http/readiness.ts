@@ -7,6 +7,8 @@ export interface ReadinessCheck {
   name: string
   /** What is missing and what to do, for anybody to read; `undefined` where nothing is. */
   missing: () => Promise<string | undefined>
+  /** What `?verbose` says besides, where nothing is missing. */
+  note?: () => string
 }
 
 const open = { config: { access: 'open' as const } }
@@ -26,8 +28,10 @@ export function registerReadiness(app: FastifyInstance, checks: readonly Readine
       .type(TEXT)
       .header('cache-control', 'no-store')
     if (isReady && !isVerbose) return reply.send('ok')
-    const lines = results.map(({ name, missing }) =>
-      missing === undefined ? `[+]${name} ok` : `[-]${name} failed: ${missing}`,
+    const lines = results.map(({ name, missing, note }) =>
+      missing === undefined
+        ? `[+]${name} ok${note === undefined ? '' : `: ${note}`}`
+        : `[-]${name} failed: ${missing}`,
     )
     return reply.send([...lines, `readyz check ${isReady ? 'passed' : 'failed'}`, ''].join('\n'))
   })
@@ -36,11 +40,11 @@ export function registerReadiness(app: FastifyInstance, checks: readonly Readine
 const TEXT = 'text/plain; charset=utf-8'
 
 async function ask(
-  { name, missing }: ReadinessCheck,
+  { name, missing, note }: ReadinessCheck,
   log: Log,
-): Promise<{ name: string; missing: string | undefined }> {
+): Promise<{ name: string; missing: string | undefined; note?: string }> {
   try {
-    return { name, missing: await missing() }
+    return { name, missing: await missing(), ...(note && { note: note() }) }
   } catch (error) {
     log.warn({ err: error, check: name }, 'readiness cannot be found out')
     return { name, missing: 'it cannot be found out; see the log' }

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import type { ClusterOptions } from './cluster.ts'
 import { aborted, allowOrigin, collect, count, logLevel } from './command-options.ts'
 import { openAuditLog, openLog, type LogLevel } from './log.ts'
+import { ELECTION_TIMES } from '../lib/leadership.ts'
 import type { MigrationAuthorityFiles } from './migration-certificates.ts'
 
 /** Source: security C9. */
@@ -112,6 +113,10 @@ interface ControllerCommandOptions extends ClusterCommandOptions, MigrationAutho
   tlsCert: string
   tlsKey: string
   ownNodes?: boolean
+  leaseDuration: number
+  renewDeadline: number
+  retryPeriod: number
+  healthListen?: string
 }
 
 /** Adds `controller`. */
@@ -121,7 +126,7 @@ export function addController(program: Command, signal: AbortSignal): void {
     .summary('make workers run the VMs that a Kubernetes API holds')
     .description(
       'Makes workers run the VMs that a Kubernetes API holds. That API is found by --kubeconfig, KUBECONFIG or a ' +
-        "pod's own credentials. Run one such process at a time.",
+        "pod's own credentials. Several such processes agree by a Lease on the one that does it.",
     )
     .requiredOption('--tls-cert <file>', 'certificate shown to workers, PEM')
     .requiredOption('--tls-key <file>', 'its key, PEM')
@@ -132,6 +137,28 @@ export function addController(program: Command, signal: AbortSignal): void {
       'authority of certificates of live migrations, PEM; made up without it',
     )
     .option('--migration-ca-key <file>', 'its key, PEM')
+    .option(
+      '--lease-duration <seconds>',
+      'take over from a leader that has not renewed its Lease for so long',
+      count,
+      ELECTION_TIMES.leaseMs / 1000,
+    )
+    .option(
+      '--renew-deadline <seconds>',
+      'lead no more when renewing the Lease has failed for so long',
+      count,
+      ELECTION_TIMES.renewMs / 1000,
+    )
+    .option(
+      '--retry-period <seconds>',
+      'time between attempts to renew or to take over',
+      count,
+      ELECTION_TIMES.retryMs / 1000,
+    )
+    .option(
+      '--health-listen <address:port>',
+      'where to serve /livez and /readyz, over HTTP; ?verbose says who leads',
+    )
     .addOption(logLevel())
     .action((_options: object, self: Command) => runController(self.optsWithGlobals(), signal))
 }
@@ -142,9 +169,15 @@ async function runController(options: ControllerCommandOptions, signal: AbortSig
     ...options,
     tls: { cert: options.tlsCert, key: options.tlsKey, ca: options.workerCa },
     ownNodes: options.ownNodes ?? false,
+    election: {
+      leaseMs: options.leaseDuration * 1000,
+      renewMs: options.renewDeadline * 1000,
+      retryMs: options.retryPeriod * 1000,
+    },
     log: openLog(options.logLevel),
     signal,
   })
-  process.stdout.write(`reconciling the VMs of ${controller.server}\n`)
+  const health = controller.healthUrl === undefined ? '' : `, health at ${controller.healthUrl}`
+  process.stdout.write(`reconciling the VMs of ${controller.server} when leading${health}\n`)
   await aborted(signal)
 }

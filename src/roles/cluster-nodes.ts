@@ -1,6 +1,7 @@
 import { roleUri } from '../../certs/roles.ts'
 import type { WatchedFiles } from '../../certs/watch-files.ts'
 import { systemClock, wait } from '../lib/clock.ts'
+import type { Leadership } from '../lib/leadership.ts'
 import type { Log } from '../lib/log.ts'
 import { connectNode, type NodeClient } from '../rpc/client.ts'
 import { NodeDirectory } from '../rpc/nodes.ts'
@@ -20,6 +21,8 @@ export interface WorkerCallOptions extends Pick<NodeSourceOptions, 'node' | 'nod
 export interface ClusterNodesOptions extends Omit<NodeSourceOptions, 'clock'> {
   /** Our own pair, which workers know us by, and the authority of theirs. */
   tls: WatchedTls
+  /** Whether we lead; absent for those that never do. */
+  leadership?: Leadership
   signal: AbortSignal
 }
 
@@ -33,11 +36,11 @@ const FIRST_ANSWER_MS = 2_000
 
 /** Connects to the workers. Throws `RangeError` where the options contradict themselves, or cannot be read. */
 export async function openClusterNodes(options: ClusterNodesOptions): Promise<ClusterNodes> {
-  const { log, tls, signal } = options
+  const { log, signal } = options
   await using stack = new AsyncDisposableStack()
   const source = stack.use(openNodeSource({ ...options, clock: systemClock }))
   const directory = stack.use(new NodeDirectory(log))
-  const connections = stack.use(new Connections(directory, tls, log))
+  const connections = stack.use(new Connections(directory, options))
   follow(source, connections, log)
   const answers = connections.become(await source.current())
   const enough = new AbortController()
@@ -66,15 +69,13 @@ interface Connection {
 class Connections implements AsyncDisposable {
   readonly #open = new Map<string, Connection>()
   readonly #directory: NodeDirectory
-  readonly #tls: WatchedTls
-  readonly #log: Log
+  readonly #options: ClusterNodesOptions
   #isClosed = false
 
-  constructor(directory: NodeDirectory, tls: WatchedTls, log: Log) {
+  constructor(directory: NodeDirectory, options: ClusterNodesOptions) {
     this.#directory = directory
-    this.#tls = tls
-    this.#log = log
-    tls.onChange((loaded) => {
+    this.#options = options
+    options.tls.onChange((loaded) => {
       for (const { client } of this.#open.values()) client.reload(loaded)
     })
   }
@@ -97,12 +98,14 @@ class Connections implements AsyncDisposable {
 
   async #connect(address: NodeAddress): Promise<void> {
     const { name, host, port } = address
+    const { tls, log, leadership } = this.#options
     const client = connectNode({
       address: host,
       port,
-      tls: this.#tls.current(),
+      tls: tls.current(),
       serverUri: roleUri({ role: 'worker', node: name }),
-      log: this.#log,
+      ...(leadership && { leadership }),
+      log,
     })
     this.#open.set(name, { address, client })
     await this.#directory.register(name, client)

@@ -1,13 +1,18 @@
 import { startControllers } from '../controllers/index.ts'
+import type { ControllerConfig } from '../controllers/parts.ts'
 import { configurationOf } from '../kinds/configuration.ts'
 import { KUBEVIRTS } from '../kinds/table.ts'
 import { systemClock } from '../lib/clock.ts'
+import type { ElectionTimes } from '../lib/leadership.ts'
 import type { Log } from '../lib/log.ts'
 import { openEventRecorder } from '../store/event-recorder.ts'
 import { openInformer } from '../store/informer.ts'
+import { openLeadingStore } from '../store/leading-store.ts'
 import { buildClusterExpander } from './cluster-expander.ts'
 import { openClusterNodes, type WorkerCallOptions } from './cluster-nodes.ts'
 import { openCluster, type ClusterOptions } from './cluster.ts'
+import { openHealth } from './health.ts'
+import { Lead } from './lead.ts'
 import { openMigrationCertificates, type MigrationAuthorityFiles } from './migration-certificates.ts'
 import { KUBEVIRT_VERSION, readVersion } from './version.ts'
 import { openWatchedTls } from './watched-tls.ts'
@@ -16,49 +21,59 @@ import { openWatchedTls } from './watched-tls.ts'
 export interface ControllerRoleOptions extends ClusterOptions, WorkerCallOptions, MigrationAuthorityFiles {
   /** Whether Node objects and their leases are ours: where no kubelet keeps them. */
   ownNodes: boolean
+  /** When the leadership changes hands. */
+  election: ElectionTimes
+  /** `ADDRESS:PORT` of `/livez` and `/readyz`; not served where absent. */
+  healthListen?: string
   log: Log
   signal: AbortSignal
 }
 
-/** Controllers at work. Closing them leaves the guests running. */
+/** A controller process: at work while it leads, else ready to take over. Closing it leaves the guests running. */
 export interface RunningController extends AsyncDisposable {
-  /** The API whose objects they reconcile. */
+  /** The API whose objects it reconciles. */
   server: string
+  /** Where its health is served, if it is. */
+  healthUrl?: string
 }
 
-/** Reconciles the VMs of a Kubernetes API with the guests on the workers. One such process at a time. */
+/** Reconciles the VMs of a Kubernetes API with the guests on the workers, whenever this process leads. */
 export async function openControllerRole(options: ControllerRoleOptions): Promise<RunningController> {
-  const { ownNodes, installNamespace, log } = options
+  const { installNamespace: namespace, healthListen, log } = options
   await using stack = new AsyncDisposableStack()
   const migrationCertificates = openMigrationCertificates(options)
   // What can be wrong here is found before anybody else is asked.
   const tls = stack.use(await openWatchedTls(options.tls, log))
   const { client, store } = stack.use(await openCluster(options))
-  const nodes = stack.use(await openClusterNodes({ ...options, tls, store, namespace: installNamespace }))
-  const events = stack.use(
-    openEventRecorder({ store, component: 'virtgate-controller', clock: systemClock, log }),
+  const lead = new Lead({ store, namespace, times: options.election, log })
+  const nodes = stack.use(await openClusterNodes({ ...options, tls, store, namespace, leadership: lead }))
+  const common = { store: openLeadingStore(store, lead), clock: systemClock, log }
+  const events = stack.use(openEventRecorder({ ...common, component: 'virtgate-controller' }))
+  const parts = { ...common, openInformer, nodes: nodes.directory, events, migrationCertificates }
+  stack.use(lead)
+  const config = buildConfig(options)
+  const expander = buildClusterExpander(store, async () =>
+    configurationOf((await store.list(KUBEVIRTS)).items),
   )
-  stack.use(
-    await startControllers({
-      store,
-      openInformer,
-      nodes: nodes.directory,
-      events,
-      expander: buildClusterExpander(store, async () => configurationOf((await store.list(KUBEVIRTS)).items)),
-      migrationCertificates,
-      clock: systemClock,
-      log,
-      config: {
-        // The KubeVirt object's `useEmulation` allows it.
-        allowEmulation: false,
-        ownsNodes: ownNodes,
-        workerNamespace: installNamespace,
-        keepsQuotas: true,
-        version: readVersion(),
-        kubeVirtVersion: KUBEVIRT_VERSION,
-      },
-    }),
-  )
+  lead.start((signal) => startControllers({ ...parts, expander, config, signal }))
+  const health =
+    healthListen === undefined ? undefined : stack.use(await openHealth(healthListen, [lead.check()], log))
   const open = stack.move()
-  return { server: client.config.server, [Symbol.asyncDispose]: () => open.disposeAsync() }
+  return {
+    server: client.config.server,
+    ...(health && { healthUrl: health.url }),
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
+  }
+}
+
+function buildConfig({ ownNodes, installNamespace }: ControllerRoleOptions): ControllerConfig {
+  return {
+    // The KubeVirt object's `useEmulation` allows it.
+    allowEmulation: false,
+    ownsNodes: ownNodes,
+    workerNamespace: installNamespace,
+    keepsQuotas: true,
+    version: readVersion(),
+    kubeVirtVersion: KUBEVIRT_VERSION,
+  }
 }

@@ -9,6 +9,9 @@ import { NodeDirectory } from '../rpc/nodes.ts'
 import type { DataDir } from './data-dir.ts'
 import { keepWorkerProcess } from './worker-process.ts'
 
+/** There is one such process for a data directory, which holds it: it leads from first to last. */
+const SOLE_LEADER = { epoch: () => 1 }
+
 /** The nodes of an embedded installation. */
 export interface NodesOptions {
   dirs: DataDir
@@ -92,6 +95,7 @@ async function openProcess(options: NodeOptions): Promise<AsyncDisposable> {
         port,
         tls: { ...controller, ca: internalCa },
         serverUri: roleUri({ role: 'worker', node: name }),
+        leadership: SOLE_LEADER,
         log,
       })
       connection = client

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Actions } from '../rpc/actions.ts'
+import type { Fence } from '../rpc/fence.ts'
 import { probeKvm, probeQemu } from '../qemu/probe.ts'
 import { openImageStore } from '../worker/images/store.ts'
 import { openWorker } from '../worker/worker.ts'
@@ -37,6 +38,7 @@ export interface LocalWorkerOptions {
 /** A node of this machine. Closing it leaves its guests running. */
 export interface LocalWorker extends AsyncDisposable {
   actions: Actions
+  fence: Fence
 }
 
 /** Finds out what this machine can do and opens a worker on it. */
@@ -46,7 +48,7 @@ export async function openLocalWorker(options: LocalWorkerOptions): Promise<Loca
   await mkdir(stateDir, { recursive: true })
   const { qemu, acceleration } = await probe(options)
   const images = stack.use(await openImageStore({ dir: options.imagesDir, log }))
-  const actions = stack.use(
+  const worker = stack.use(
     await openWorker({
       nodeName,
       version: readVersion(),
@@ -65,7 +67,7 @@ export async function openLocalWorker(options: LocalWorkerOptions): Promise<Loca
     }),
   )
   const open = stack.move()
-  return { actions, [Symbol.asyncDispose]: () => open.disposeAsync() }
+  return { actions: worker, fence: worker.fence, [Symbol.asyncDispose]: () => open.disposeAsync() }
 }
 
 /** KVM where a guest really runs with it, else emulation; and what the QEMU binary can do with that. */

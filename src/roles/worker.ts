@@ -41,7 +41,7 @@ export interface RunningWorker extends AsyncDisposable {
 export async function openWorkerRole(options: WorkerRoleOptions): Promise<RunningWorker> {
   await using stack = new AsyncDisposableStack()
   const { log, signal } = options
-  const { actions } = stack.use(
+  const { actions, fence } = stack.use(
     await openLocalWorker({
       nodeName: options.node,
       stateDir: options.state,
@@ -60,7 +60,9 @@ export async function openWorkerRole(options: WorkerRoleOptions): Promise<Runnin
   )
   const files = { cert: options.tlsCert, key: options.tlsKey, ca: options.clientCa }
   const tls = stack.use(await openWatchedTls(files, log))
-  const server = stack.use(buildRpcServer({ actions, tls: tls.current(), allowedUris: options.allow, log }))
+  const server = stack.use(
+    buildRpcServer({ actions, fence, tls: tls.current(), allowedUris: options.allow, log }),
+  )
   tls.onChange((loaded) => server.reload(loaded))
   const { host, port } = parseListen(options.listen)
   const listening = await server.listen(port, host)

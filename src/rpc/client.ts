@@ -71,12 +71,16 @@ class Client implements NodeClient {
 
   sync(body: SyncRequest, signal?: AbortSignal): Promise<GuestReport> {
     const path = pathOf(body.vmi.metadata)
-    return this.#transport.call(path, { method: 'PUT', body, signal, isRepeatable: true }, checkReport)
+    return this.#transport.call(
+      path,
+      { method: 'PUT', body, signal, isRepeatable: true, isFenced: true },
+      checkReport,
+    )
   }
 
   async remove(guest: GuestRef, { graceSeconds }: RemoveOptions, signal?: AbortSignal): Promise<void> {
     const query = { ...namesOf(guest), graceSeconds: String(graceSeconds) }
-    const options: CallOptions = { method: 'DELETE', query, signal, isRepeatable: true }
+    const options: CallOptions = { method: 'DELETE', query, signal, isRepeatable: true, isFenced: true }
     await this.#transport.call(pathOf(guest), options, ignore)
   }
 
@@ -201,7 +205,8 @@ class Client implements NodeClient {
   }
 
   #migrate<T>(step: string, options: CallOptions, check: (answer: unknown) => T): Promise<T> {
-    return this.#transport.call(`/migrations/${step}`, { method: 'POST', ...options }, check)
+    const isFenced = step !== 'facts'
+    return this.#transport.call(`/migrations/${step}`, { method: 'POST', isFenced, ...options }, check)
   }
 
   #read<T>(

@@ -15,6 +15,7 @@ import type { Log } from '../lib/log.ts'
 import { StreamEnded } from '../lib/stream-end.ts'
 import type { Actions, GuestRef, NodeUpdate } from './actions.ts'
 import { HEADERS, readBody, refuseUpgrade, sendJson, sendStatus } from './answer.ts'
+import { LEADER_HEADER, readEpoch, type Fence } from './fence.ts'
 import { withHeartbeat } from './heartbeat.ts'
 import { isPeerAllowed } from './identity.ts'
 import { findRoute, type Route } from './routes.ts'
@@ -26,6 +27,8 @@ export interface HandlerOptions {
   actions: Actions
   /** URIs in the certificates of those who may call, such as `spiffe://virtgate/controller`. */
   allowedUris: readonly string[]
+  /** Keeps former leaders out; where absent, whoever may call may change guests. */
+  fence?: Fence
   log: Log
   clock: Clock
 }
@@ -95,6 +98,8 @@ export class Handler {
       }
       case 'call': {
         const body = await readBody(request)
+        // After the body, which may have taken its time, and right before the work.
+        await this.#admitLeader(request, route.isFenced === true)
         const result = await route.run(actions, { body, guest, query: url.searchParams, signal })
         sendJson(response, 200, result ?? {})
         return
@@ -174,6 +179,15 @@ export class Handler {
         `this worker speaks ${VERSION_HEADER} ${RPC_VERSIONS.join(', ')}, not ${String(version)}: bring both to neighbouring releases`,
       )
     }
+  }
+
+  /** Throws 412 for a former leader, and 400 for a caller that changes guests and does not say in which term it leads. */
+  async #admitLeader({ headers }: IncomingMessage, isFenced: boolean): Promise<void> {
+    const { fence } = this.#options
+    const epoch = readEpoch(headers[LEADER_HEADER])
+    if (!fence) return
+    if (epoch !== undefined) return fence.admit(epoch)
+    if (isFenced) throw badRequest(`only a leader may ask for this: ${LEADER_HEADER} is missing`)
   }
 
   #routeOf({ method = '' }: IncomingMessage, url: URL): { route: Route; guest: GuestRef } {

@@ -16,12 +16,18 @@ export interface WireCall {
 
 /** What a path does. */
 export type Route =
-  | { kind: 'call'; run(actions: Actions, call: WireCall): Promise<unknown> }
+  | {
+      kind: 'call'
+      /** Changes what runs where: for a leader alone. */
+      isFenced?: true
+      run(actions: Actions, call: WireCall): Promise<unknown>
+    }
   | { kind: 'watch'; run(actions: Actions, signal: AbortSignal): AsyncIterable<NodeUpdate> }
   | { kind: 'stream'; halfClose?: true; run(actions: Actions, call: WireCall): Promise<Duplex> }
 
 type Run = (actions: Actions, call: WireCall) => Promise<unknown>
 const call = (run: Run): Route => ({ kind: 'call', run })
+const fenced = (run: Run): Route => ({ kind: 'call', isFenced: true, run })
 const stream = (run: (actions: Actions, call: WireCall) => Promise<Duplex>): Route => ({
   kind: 'stream',
   run,
@@ -34,11 +40,11 @@ const stream = (run: (actions: Actions, call: WireCall) => Promise<Duplex>): Rou
 export const ROUTES: Readonly<Record<string, Route>> = {
   'GET /w/v1/info': call((actions, { signal }) => actions.info(signal)),
   'GET /w/v1/watch': { kind: 'watch', run: (actions, signal) => actions.watch(signal) },
-  'PUT /w/v1/vmis/{uid}': call((actions, { body, guest, signal }) =>
+  'PUT /w/v1/vmis/{uid}': fenced((actions, { body, guest, signal }) =>
     actions.sync(checkSync(parseJson(body), guest.uid), signal),
   ),
   'GET /w/v1/vmis/{uid}': call((actions, { guest, signal }) => actions.report(guest, signal)),
-  'DELETE /w/v1/vmis/{uid}': call((actions, { guest, query, signal }) =>
+  'DELETE /w/v1/vmis/{uid}': fenced((actions, { guest, query, signal }) =>
     actions.remove(guest, { graceSeconds: readSeconds(query.get('graceSeconds')) }, signal),
   ),
   'POST /w/v1/vmis/{uid}/pause': call((actions, { guest, signal }) => actions.pause(guest, signal)),
@@ -95,20 +101,20 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   'POST /w/v1/migrations/facts': call((actions, { body, signal }) =>
     actions.migrationFacts(options.checkMigrationRef(parseJson(body)), signal),
   ),
-  'POST /w/v1/migrations/incoming': call((actions, { body, signal }) =>
+  'POST /w/v1/migrations/incoming': fenced((actions, { body, signal }) =>
     actions.prepareIncoming(options.checkIncoming(parseJson(body)), signal),
   ),
-  'POST /w/v1/migrations/outgoing': call((actions, { body, signal }) =>
+  'POST /w/v1/migrations/outgoing': fenced((actions, { body, signal }) =>
     actions.startOutgoing(options.checkOutgoing(parseJson(body)), signal),
   ),
-  'POST /w/v1/migrations/cancel': call((actions, { body, signal }) =>
+  'POST /w/v1/migrations/cancel': fenced((actions, { body, signal }) =>
     actions.cancelMigration(options.checkMigrationRef(parseJson(body)), signal),
   ),
-  'POST /w/v1/migrations/release': call((actions, { body, signal }) => {
+  'POST /w/v1/migrations/release': fenced((actions, { body, signal }) => {
     const { epoch, ...ref } = options.checkOwner(parseJson(body))
     return actions.releaseMigration(ref, epoch, signal)
   }),
-  'POST /w/v1/migrations/reclaim': call((actions, { body, signal }) => {
+  'POST /w/v1/migrations/reclaim': fenced((actions, { body, signal }) => {
     const { epoch, ...ref } = options.checkOwner(parseJson(body))
     return actions.reclaimMigration(ref, epoch, signal)
   }),

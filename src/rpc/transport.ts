@@ -3,6 +3,8 @@ import { Agent, request } from 'undici'
 import type { Log } from '../lib/log.ts'
 import { StatusError } from '../lib/errors.ts'
 import { isRecord } from '../lib/json.ts'
+import { NotLeading, type Leadership } from '../lib/leadership.ts'
+import { LEADER_HEADER } from './fence.ts'
 import { expectServer } from './identity.ts'
 import { readLines } from './lines.ts'
 import { dialRaw, remoteStream } from './remote-stream.ts'
@@ -26,6 +28,8 @@ export interface ConnectOptions {
   tls: RpcTls
   /** URI in the worker's certificate, such as `spiffe://virtgate/worker/node01`. */
   serverUri: string
+  /** Whether we lead; where absent, we never do, and say nothing of it. */
+  leadership?: Leadership
   log: Log
   /** How long a call and dialling may take, in milliseconds; 10 s by default. */
   timeoutMs?: number
@@ -42,6 +46,8 @@ export interface CallOptions {
   timeoutMs?: number
   /** Whether asking twice does no harm: then a connection that breaks is tried once more. */
   isRepeatable?: boolean
+  /** Whether it is for a leader alone. */
+  isFenced?: boolean
 }
 
 /** How a stream is dialled. */
@@ -154,8 +160,11 @@ export class Transport implements AsyncDisposable {
   }
 
   /** Sends a request and answers once the head of a success is there. Throws the worker's refusal. */
-  async #send(path: string, { method = 'GET', query = {}, body, signal }: CallOptions) {
-    const { address, port } = this.#options
+  async #send(path: string, { method = 'GET', query = {}, body, signal, isFenced }: CallOptions) {
+    const { address, port, leadership } = this.#options
+    // Looked at for each request: the one before may have been long ago.
+    const epoch = leadership?.epoch()
+    if (leadership && isFenced && epoch === undefined) throw new NotLeading(`${method} ${path}`)
     const host = address.includes(':') ? `[${address}]` : address
     const response = await request(`https://${host}:${port}/w/v1${path}`, {
       dispatcher: this.#agent,
@@ -164,6 +173,7 @@ export class Transport implements AsyncDisposable {
       signal: signal ?? null,
       headers: {
         [VERSION_HEADER]: RPC_VERSIONS[0],
+        ...(epoch !== undefined && { [LEADER_HEADER]: String(epoch) }),
         ...(body !== undefined && { 'content-type': 'application/json' }),
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
@@ -202,7 +212,9 @@ export class Transport implements AsyncDisposable {
   /** What the caller gets: its own reason where it gave up, the worker's refusal, or what kept it from answering. */
   #failure(error: unknown, action: string, given?: AbortSignal): unknown {
     if (given?.aborted) return given.reason
-    return error instanceof StatusError ? error : this.#unreachable(error, action)
+    return error instanceof StatusError || error instanceof NotLeading
+      ? error
+      : this.#unreachable(error, action)
   }
 
   #unreachable(cause: unknown, action: string): WorkerUnreachable {

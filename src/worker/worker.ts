@@ -3,6 +3,7 @@ import { type Clock, timestamp } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { QemuCapabilities } from '../qemu/probe.ts'
 import type { Actions } from '../rpc/actions.ts'
+import type { Fence } from '../rpc/fence.ts'
 import { withHeartbeat } from '../rpc/heartbeat.ts'
 import { freezeGuest } from './actions/freeze.ts'
 import { runInGuest } from './actions/guest-exec.ts'
@@ -30,6 +31,7 @@ import { openVsock } from './actions/vsock.ts'
 import { LOCAL_MIGRATION_ADDRESS } from './migration/address.ts'
 import { holdStateDir } from './files/hold.ts'
 import { checkRunDir, generatedDir, pinDir, type WorkerDirs } from './files/paths.ts'
+import { openTerm } from './files/term.ts'
 import { Guests } from './guests.ts'
 import { Limit } from './limit.ts'
 import { Cids } from './network/cids.ts'
@@ -84,7 +86,10 @@ export interface WorkerOptions {
 }
 
 /** The daemon of a node. Closing it leaves its guests running: the next worker adopts them. */
-export interface Worker extends Actions, AsyncDisposable {}
+export interface Worker extends Actions, AsyncDisposable {
+  /** Keeps what former leaders ask for from it. */
+  fence: Fence
+}
 
 /** Images pulled, and guests started, at the same time. Source: contract 6.4. */
 const PULLS = 2
@@ -102,6 +107,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
   const dirs = await openDirs(options)
   opened.use(await holdStateDir(dirs.stateDir, { pid: process.pid, nodeName, since: timestamp(clock) }))
   await makeWorkFolders(dirs)
+  const fence = await openTerm(dirs.stateDir)
   const watchers = new Watchers()
   const parts: WorkerParts = {
     nodeName,
@@ -133,10 +139,11 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
   }
   const guests = opened.use(new Guests(parts))
   await guests.load()
-  return buildWorker({ options, parts, guests, watchers, opened: opened.move() })
+  return buildWorker({ options, parts, guests, watchers, fence, opened: opened.move() })
 }
 
 interface Opened {
+  fence: Fence
   options: WorkerOptions
   parts: WorkerParts
   guests: Guests
@@ -144,12 +151,13 @@ interface Opened {
   opened: AsyncDisposableStack
 }
 
-function buildWorker({ options, parts, guests, watchers, opened }: Opened): Worker {
+function buildWorker({ options, parts, guests, watchers, fence, opened }: Opened): Worker {
   const info = buildInfo(options)
   const ending = new AbortController()
   const watch = (signal: AbortSignal) =>
     watchers.watch(() => guests.reports(), AbortSignal.any([signal, ending.signal]))
   return {
+    fence,
     info: async () => info,
     sync: async (request) => (await guests.getOrCreate(request)).sync(request),
     remove: async (guest, removal) => guests.get(guest).remove(removal),

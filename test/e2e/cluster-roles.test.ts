@@ -1,14 +1,18 @@
 import { once } from 'node:events'
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { importGuest } from '../../src/guest/guest-image.ts'
 import { openKubeClient, type KubeClient } from '../../src/kube/client.ts'
 import type { Vm } from '../../src/kinds/kubevirt.ts'
 import { hasReason } from '../../src/lib/errors.ts'
-import { openImageStore } from '../../src/worker/images/store.ts'
-import { silentLog } from '../helpers/worker.ts'
-import { guestAssets, requireQemu } from '../helpers/guest.ts'
+import {
+  addressOf,
+  allowEmulation,
+  makeHome,
+  startController,
+  startWorker,
+} from '../helpers/cluster-processes.ts'
+import { requireQemu } from '../helpers/guest.ts'
 import { openObjectServer, type ObjectServer } from '../helpers/object-server.ts'
 import { makeAuthority, servingPair, type TestAuthority } from '../helpers/pki.ts'
 import { startRole, type RoleProcess } from '../helpers/role-process.ts'
@@ -34,13 +38,13 @@ requireQemu()('API server, controller and worker as processes of their own', () 
     objects = stack.use(await openObjectServer([NODE]))
     home = await makeHome(stack)
     await allowEmulation(objects.client)
-    worker = stack.use(await startWorker(objects, home))
-    const { listening } = JSON.parse(worker.ready) as { listening: number }
+    worker = stack.use(await startWorker(objects, home, NODE))
+    const address = addressOf(worker)
     const nodes = join(objects.dir, 'nodes.yaml')
-    await writeFile(nodes, `- {name: ${NODE}, address: "127.0.0.1:${listening}"}\n`)
-    controller = stack.use(await startController(objects, nodes))
+    await writeFile(nodes, `- {name: ${NODE}, address: "${address}"}\n`)
+    controller = stack.use(await startController(objects, { nodes }))
     authority = await makeAuthority()
-    apiserver = stack.use(await startApiServer(objects, authority, `${NODE}=127.0.0.1:${listening}`))
+    apiserver = stack.use(await startApiServer(objects, authority, `${NODE}=${address}`))
     await createAccounts(objects.client)
     editor = stack.use(await clientOf(objects, apiserver, authority, 'editor'))
     guest = stack.use(await clientOf(objects, apiserver, authority, 'guest'))
@@ -149,54 +153,6 @@ requireQemu()('API server, controller and worker as processes of their own', () 
     expect(guestPids(home)).toHaveLength(1)
   })
 })
-
-async function makeHome(stack: AsyncDisposableStack): Promise<string> {
-  const home = await mkdtemp('/tmp/virtgate-role-')
-  stack.defer(() => rm(home, { recursive: true, force: true }))
-  // QEMU's own user has to pass through.
-  await chmod(home, 0o711)
-  await using images = await openImageStore({ dir: join(home, 'images'), log: silentLog })
-  await importGuest(images, await guestAssets())
-  return home
-}
-
-/** As an administrator of a cluster without KVM does it. */
-async function allowEmulation(client: KubeClient): Promise<void> {
-  await client.call({
-    method: 'PATCH',
-    path: '/apis/kubevirt.io/v1/namespaces/kubevirt/kubevirts/kubevirt',
-    contentType: 'application/merge-patch+json',
-    body: { spec: { configuration: { developerConfiguration: { useEmulation: true } } } },
-  })
-}
-
-function startWorker({ certificates }: ObjectServer, home: string): Promise<RoleProcess> {
-  const { cert, key, ca } = certificates.files(`worker-${NODE}`)
-  return startRole('worker', {
-    ...COMMON,
-    node: NODE,
-    listen: '127.0.0.1:0',
-    state: join(home, 'state'),
-    run: join(home, 'run'),
-    images: join(home, 'images'),
-    'tls-cert': cert,
-    'tls-key': key,
-    'client-ca': ca,
-  })
-}
-
-async function startController(objects: ObjectServer, nodes: string): Promise<RoleProcess> {
-  const { cert, key, ca } = objects.certificates.files('controller')
-  return startRole('controller', {
-    ...COMMON,
-    kubeconfig: await objects.kubeconfigOf('kubevirt', 'kubevirt-controller'),
-    nodes,
-    'own-nodes': true,
-    'tls-cert': cert,
-    'tls-key': key,
-    'worker-ca': ca,
-  })
-}
 
 async function startApiServer(
   objects: ObjectServer,
