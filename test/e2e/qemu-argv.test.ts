@@ -359,9 +359,9 @@ describeQemu('the command line', () => {
         if (seen.includes('HELLO FROM SECTOR 0')) break
       }
       expect(seen).toContain('HELLO FROM SECTOR 0')
-      expect(execFileSync('cat', [join(dir, 'state', 'serial0.log')], { encoding: 'latin1' })).toContain(
-        'SECTOR 0',
-      )
+      // QEMU writes it there after it has written it to the socket.
+      const log = join(dir, 'state', 'serial0.log')
+      await expect.poll(() => execFileSync('cat', [log], { encoding: 'latin1' })).toContain('SECTOR 0')
       await qmp.execute('quit')
     } finally {
       console.destroy()

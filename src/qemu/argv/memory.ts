@@ -5,7 +5,16 @@ import { invalidConfig } from './error.ts'
 import { readBytes } from './quantities.ts'
 import { DOMAIN, oneOf } from './spec.ts'
 
+const KIB = 1024
 const MIB = 1024 ** 2
+/**
+ * Added to the memory of an emulated guest. Up to QEMU 8.2 such a guest loses writes to its memory while it is moved,
+ * and dies of it or of what it then reads: QEMU looks for changes 64 pages at a time and forgets to watch those pages
+ * again (mended in 9.0, "physmem: Fix migration dirty bitmap coherency with TCG memory access"). Memory that is no
+ * multiple of 64 pages is looked at page by page, which is right. Always there, so that all versions agree on the size;
+ * 8 KiB is the least that QEMU counts in.
+ */
+const ODD_BYTES = 8 * KIB
 /** Slots for memory plugged in while the guest runs. */
 const SLOTS = 16
 const MEMORY = DOMAIN.child('memory')
@@ -49,12 +58,13 @@ export function addMemory({ plan, line, machine, memoryBytes }: Build): void {
           ['maxmem', `${maxBytes / MIB}M`],
         ]
       : []
-  line.keyed('-m', [['size', `${memoryBytes / MIB}M`], ...room])
   const page = pageBytes(plan.spec.domain)
+  const size = memoryBytes + (plan.accelerator === 'tcg' && page === undefined ? ODD_BYTES : 0)
+  line.keyed('-m', [['size', `${size / KIB}K`], ...room])
   line.json('-object', {
     'qom-type': 'memory-backend-memfd',
     id: 'ram0',
-    size: memoryBytes,
+    size,
     share: true,
     ...(page !== undefined && { hugetlb: true, hugetlbsize: page, prealloc: true }),
   })
@@ -67,6 +77,12 @@ export function addMemory({ plan, line, machine, memoryBytes }: Build): void {
     MEMORY.child('reservedOverhead', 'memLock'),
   )
   if (lock === 'Required') line.keyed('-overcommit', [['mem-lock', true]])
+}
+
+/** Bytes of memory that the guest was given, from the size that `addMemory` wrote; `undefined` where it wrote none. */
+export function readMemorySize(size: string | undefined): number | undefined {
+  const kib = /^(\d+)K$/.exec(size ?? '')?.[1]
+  return kib === undefined ? undefined : Math.floor((Number(kib) * KIB) / MIB) * MIB
 }
 
 /** Bytes of the huge pages that the guest's memory is made of, if it is. */

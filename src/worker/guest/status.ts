@@ -3,6 +3,7 @@ import { crc32 } from 'node:zlib'
 import type { VmiSpec } from '../../kinds/kubevirt.ts'
 import { memoryOverheadBytes } from '../../kinds/overhead.ts'
 import { isRecord, type JsonRecord } from '../../lib/json.ts'
+import { readMemorySize } from '../../qemu/argv/memory.ts'
 import type { MachinePlan } from '../../qemu/plan.ts'
 import { devicePrefix, letters } from '../hotplug/target.ts'
 import { formatBytes } from '../../lib/quantity.ts'
@@ -12,7 +13,6 @@ import { type DiskRecord, isMirrored } from '../migration/disks.ts'
 type Status = GuestReport['status']
 
 const CARD_PREFIX = 'ua-'
-const MIB = 1024n ** 2n
 
 /**
  * The members of `VMI.status` that are known once the guest's command line is, read from that: they say what was
@@ -77,8 +77,8 @@ function topologyOf(argv: readonly string[]): NonNullable<Status['currentCPUTopo
 }
 
 function memoryOf(argv: readonly string[]): string | undefined {
-  const mib = /^(\d+)M$/.exec(pairsOf(argv, '-m').size ?? '')?.[1]
-  return mib === undefined ? undefined : formatBytes(BigInt(mib) * MIB)
+  const bytes = readMemorySize(pairsOf(argv, '-m').size)
+  return bytes === undefined ? undefined : formatBytes(BigInt(bytes))
 }
 
 function interfacesOf({ domain }: VmiSpec, argv: readonly string[]): NonNullable<Status['interfaces']> {

@@ -1,4 +1,5 @@
 import { isRecord, type JsonRecord } from '../../lib/json.ts'
+import { readMemorySize } from '../../qemu/argv/memory.ts'
 
 /** Options of which a guest sees something. Paths, sockets and block nodes are the host's own business. */
 const VISIBLE: ReadonlySet<string> = new Set([
@@ -88,7 +89,7 @@ export function topologyOf(hardware: readonly Visible[]): Topology {
     cores,
     threads,
     maxSockets: Number(smp.sockets),
-    memoryBytes: Number.parseInt(memory.size ?? '', 10) * MIB,
+    memoryBytes: readMemorySize(memory.size) ?? Number.NaN,
     ...(maxMib > 0 && { maxMemoryBytes: maxMib * MIB }),
   }
 }

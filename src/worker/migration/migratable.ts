@@ -37,6 +37,12 @@ export function whyNotMigratable(
     return no('HypervPassthroughNotLiveMigratable', "the guest has all of this node's Hyper-V features")
   if (plan.accelerator === 'kvm' && features?.hyperv?.reenlightenment?.enabled)
     return no('NoTSCFrequencyNotLiveMigratable', 'the guest relies on the frequency of this node’s TSC')
+  // See `ODD_BYTES` in src/qemu/argv/memory.ts: huge pages leave no room for the way around it.
+  if (plan.accelerator === 'tcg' && domain.memory?.hugepages)
+    return no(
+      'EmulatedHugepagesNotLiveMigratable',
+      'QEMU would lose writes to the huge pages of an emulated guest',
+    )
   return undefined
 }
 

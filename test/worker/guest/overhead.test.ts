@@ -16,7 +16,7 @@ test('what QEMU takes beyond the guest is told beside its memory, never in it', 
     slots: {},
     qemuVersion: { major: 7, minor: 2 },
   }
-  const { memory } = await statusOf(plan, ['-m', 'size=1024M', '-smp', '1'], [])
+  const { memory } = await statusOf(plan, ['-m', 'size=1048584K', '-smp', '1'], [])
   // 115 MiB of QEMU, 2 MiB of page tables, and what was asked for.
   expect(memory).toEqual({
     guestAtBoot: '1Gi',

@@ -20,7 +20,7 @@ const ARGV = [
   '-smp',
   'cpus=4,maxcpus=16,sockets=8,cores=2,threads=1',
   '-m',
-  'size=192M,slots=16,maxmem=768M',
+  'size=196616K,slots=16,maxmem=768M',
   '-blockdev',
   '{"node-name":"v1-fmt","filename":"/var/a"}',
   '-device',
