@@ -36,7 +36,7 @@ export class Guests implements AsyncDisposable {
         const state = await readState(join(dirs.stateDir, entry.name, 'state.json'))
         if (!state) continue
         taps.push(...(state.taps ?? []))
-        starts.push(this.#admit(new Guest(state, this.#parts, () => this.#forget(entry.name)), entry.name))
+        starts.push(this.#admit(this.#make(state, entry.name), entry.name))
       } catch (error) {
         if (!(error instanceof UnreadableState)) throw error
         log.error({ err: error }, 'a guest is left alone')
@@ -75,11 +75,6 @@ export class Guests implements AsyncDisposable {
     }
   }
 
-  /** All of them. */
-  list(): Guest[] {
-    return [...this.#guests.values()]
-  }
-
   /** What is known of all of them. */
   reports(): GuestReport[] {
     return [...this.#guests.values()].map(({ report }) => report)
@@ -100,11 +95,18 @@ export class Guests implements AsyncDisposable {
       // What a crash has left of one that was forgotten, or of one that was never written down.
       if (errnoOf(error) !== 'EEXIST') throw error
     })
-    const guest = new Guest(state, this.#parts, () => this.#forget(uid))
+    const guest = this.#make(state, uid)
     await guest.save()
     await syncFolder(dirs.stateDir)
     await this.#admit(guest, uid)
     return guest
+  }
+
+  #make(state: GuestState, uid: string): Guest {
+    return new Guest(state, this.#parts, {
+      onGone: () => this.#forget(uid),
+      others: () => [...this.#guests].flatMap(([other, { taps }]) => (other === uid ? [] : taps)),
+    })
   }
 
   #forget(uid: string): void {

@@ -186,8 +186,7 @@ function buildWorker({ options, parts, guests, watchers, fence, opened }: Opened
     },
     sevMeasurement: async (guest) => readSevMeasurement(guests.get(guest)),
     sevInjectSecret: async (guest, secret) => injectSevSecret(guests.get(guest), secret),
-    portForward: async (guest, port, signal) =>
-      openPortForward(guests.get(guest), port, { ...parts, guests }, signal),
+    portForward: async (guest, port, signal) => openPortForward(guests.get(guest), port, signal),
     migrationFacts: async (ref) => tellMigrationFacts(guests.get(ref.guest), ref),
     prepareIncoming: async (request, signal) => prepareIncoming(guests, request, signal),
     startOutgoing: async (request) => startOutgoing(guests.get(request.guest), request),

@@ -17,7 +17,6 @@ import type {
 import { type GuestFiles, guestFiles } from '../files/paths.ts'
 import { ABORTED } from '../migration/outgoing.ts'
 import { abort, isArriving, isHandedOver, isMoving, isSending } from '../migration/state.ts'
-import { type BridgedParts, dialBridged } from '../network/bridge/forward.ts'
 import type { Tap } from '../network/bridge/tap.ts'
 import type { WorkerParts } from '../parts.ts'
 import { ConsoleLog } from '../streams/console-log.ts'
@@ -48,6 +47,14 @@ export interface MoveHost {
   giveUp: () => void
 }
 
+/** What stands around a guest. */
+export interface GuestSurroundings {
+  /** Called when the guest is forgotten. */
+  onGone: () => void
+  /** Cards of the node's other guests that are on bridges. */
+  others: () => readonly Tap[]
+}
+
 /**
  * One guest as others see it: what is wanted of it is written down here, and its life, which runs by itself, sees
  * to it. Operations never overlap.
@@ -59,8 +66,8 @@ export class Guest implements AsyncDisposable {
   readonly #life: Life
   readonly #parts: WorkerParts
 
-  /** `state` is new, or what an earlier worker has written. `onGone` is called when the guest is forgotten. */
-  constructor(state: GuestState, parts: WorkerParts, onGone: () => void) {
+  /** `state` is new, or what an earlier worker has written. */
+  constructor(state: GuestState, parts: WorkerParts, { onGone, others }: GuestSurroundings) {
     const files = guestFiles(parts.dirs, state.guest.uid)
     const { clock } = parts
     this.#parts = parts
@@ -78,6 +85,7 @@ export class Guest implements AsyncDisposable {
       bell: this.#bell,
       turns: this.#turns,
       onGone,
+      others,
     })
   }
 
@@ -252,12 +260,13 @@ export class Guest implements AsyncDisposable {
     return this.#record.state.taps ?? []
   }
 
-  /** A connection to a port in the guest by one of its bridges; `undefined` where none has an address of it. */
-  async dialBridged(
+  /** A connection to a port in the guest, as `dialGuestPort` makes it. */
+  async dialPort(
+    machine: Machine,
     port: PortForwardOptions,
-    parts: Omit<BridgedParts, 'record'>,
+    signal: AbortSignal,
   ): Promise<Duplex | undefined> {
-    return dialBridged(port, { ...parts, record: this.#record })
+    return this.#life.dialPort(machine, port, signal)
   }
 
   /** Leaves the guest running. */

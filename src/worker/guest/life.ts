@@ -1,13 +1,16 @@
+import type { Duplex } from 'node:stream'
 import { isFinal } from '../../kinds/kubevirt.ts'
 import { isAlive } from '../../qemu/process.ts'
-import type { IncomingRequest, SyncRequest } from '../../rpc/actions.ts'
+import type { IncomingRequest, PortForwardOptions, SyncRequest } from '../../rpc/actions.ts'
 import type { GuestFiles } from '../files/paths.ts'
 import { abandonBackup, tendBackup } from '../backup/tend.ts'
+import { dialGuestPort } from '../network/guest-port.ts'
 import { clearForwards } from '../network/user-net.ts'
+import type { Tap } from '../network/bridge/tap.ts'
 import { tendTaps } from '../network/bridge/tend.ts'
 import { tendGuest } from '../hotplug/tend.ts'
 import { GuestAgent } from '../agent/guest-agent.ts'
-import { Probes } from '../agent/probes.ts'
+import { Probes } from '../probes/probes.ts'
 import { describeFailure, MigrationFailed } from '../migration/failure.ts'
 import { Mover } from '../migration/mover.ts'
 import { receiveGuest } from '../migration/receive.ts'
@@ -36,6 +39,8 @@ export interface LifeOptions {
   bell: Bell
   turns: Turns
   onGone: () => void
+  /** Cards of the node's other guests that are on bridges. */
+  others: () => readonly Tap[]
 }
 
 /** What to do after a step: look again, at once or at the next ring or after a time; or nothing any more. */
@@ -76,6 +81,7 @@ export class Life implements AsyncDisposable {
       record,
       clock: parts.clock,
       log: parts.log,
+      dial: (machine, port, signal) => this.dialPort(machine, { port, protocol: 'tcp' }, signal),
       onFailure: () => options.bell.ring(),
     })
     this.agent = new GuestAgent({ record, turns, clock: parts.clock, log: parts.log })
@@ -92,6 +98,17 @@ export class Life implements AsyncDisposable {
   startOver(): void {
     this.#starter.startOver()
     this.#options.bell.ring()
+  }
+
+  /** A connection to a port in the guest, as `dialGuestPort` makes it. */
+  async dialPort(
+    machine: Machine,
+    port: PortForwardOptions,
+    signal: AbortSignal,
+  ): Promise<Duplex | undefined> {
+    const { record, parts, others } = this.#options
+    const { taps, clock, log } = parts
+    return dialGuestPort(port, { machine, record, others: others(), taps, clock, log, signal })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
