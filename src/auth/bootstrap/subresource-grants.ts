@@ -39,14 +39,16 @@ const EDITORS: readonly SubresourceRole[] = ['admin', 'edit']
 const READERS: readonly SubresourceRole[] = ['admin', 'edit', 'view']
 
 /**
- * Every subresource and who may use it. Beyond KubeVirt's own matrix: `removememorydump` for editors (whoever may make
- * a dump may remove it), `guestexec` for admins,
- * and `vsock`, `backup` and `redefine-checkpoint` as roles of their own, bound to nobody.
+ * Every subresource and who may use it. Beyond KubeVirt's own matrix: memory dumps for admins alone (security.md, B6), who
+ * may remove them too, `guestexec` for admins, and `vsock`, `backup` and `redefine-checkpoint` as roles of their own,
+ * bound to nobody.
  */
 export const SUBRESOURCE_GRANTS: readonly SubresourceGrant[] = [
   ...grants(VM, 'update', EDITORS, ['start', 'restart', 'addvolume', 'removevolume']),
   ...grants(VM, 'update', [...EDITORS, 'controller'], ['stop']),
-  ...grants(VM, 'update', EDITORS, ['memorydump', 'removememorydump', 'evacuate/cancel']),
+  // What a dump holds is what the guest's memory holds: admins only, too.
+  ...grants(VM, 'update', ['admin'], ['memorydump', 'removememorydump']),
+  ...grants(VM, 'update', EDITORS, ['evacuate/cancel']),
   ...grants(VM, 'update', ['migrate'], ['migrate']),
   ...grants(VM, 'get', READERS, ['expand-spec', 'objectgraph']),
   ...grants(VM, 'get', EDITORS, ['portforward']),
