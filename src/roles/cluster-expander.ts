@@ -5,13 +5,14 @@ import { openSchemas } from '../embedded/schemas/open.ts'
 import { buildExpander, type Expander, type Getter } from '../instancetype/expand.ts'
 import type { KubeVirtConfiguration } from '../kinds/configuration.ts'
 import type { Shapes } from '../subresources/subresource.ts'
+import { ownArchitecture } from './architecture.ts'
 
 /** Expansion of VMs that a Kubernetes API holds. */
 export function buildClusterExpander(
   reader: Getter,
   configuration: () => Promise<KubeVirtConfiguration>,
 ): Expander {
-  const base = defaultConfig(process.arch === 'arm64' ? 'arm64' : 'amd64')
+  const base = defaultConfig(ownArchitecture())
   return buildExpander({
     reader,
     defaults: async () => specDefaults(readConfig(base, await configuration())),

@@ -10,6 +10,7 @@ import { systemClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Informer } from '../store/cache.ts'
 import type { ObjectReader, ObjectWatcher } from '../store/store.ts'
+import { ownArchitecture } from './architecture.ts'
 import { certificateCheck } from './apiserver-checks.ts'
 import { namelessTls } from './nameless-tls.ts'
 import { openClusterAdmission } from './cluster-admission.ts'
@@ -47,7 +48,7 @@ export async function openClusterWebhooks(options: ClusterWebhookOptions): Promi
   const listen = parseListen(webhookListen)
   const installation = {
     namespace: installNamespace,
-    architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
+    architecture: ownArchitecture(),
   }
   const admission = stack.use(
     openClusterAdmission({ store, kubeVirts, installation, clock: systemClock, log }),

@@ -8,6 +8,7 @@ import type { Log } from '../lib/log.ts'
 import { openEventRecorder } from '../store/event-recorder.ts'
 import { openInformer } from '../store/informer.ts'
 import { openLeadingStore } from '../store/leading-store.ts'
+import { ownArchitecture } from './architecture.ts'
 import { buildClusterExpander } from './cluster-expander.ts'
 import { openClusterNodes, type WorkerCallOptions } from './cluster-nodes.ts'
 import { openCluster, type ClusterOptions } from './cluster.ts'
@@ -75,5 +76,6 @@ function buildConfig({ ownNodes, installNamespace }: ControllerRoleOptions): Con
     keepsQuotas: true,
     version: readVersion(),
     kubeVirtVersion: KUBEVIRT_VERSION,
+    architecture: ownArchitecture(),
   }
 }

@@ -12,6 +12,7 @@ import type { EventRecorder } from '../store/events.ts'
 import { openInformer } from '../store/informer.ts'
 import { openDataDir, type DataDir } from './data-dir.ts'
 import { drainNodes, undrainNodes } from './drain.ts'
+import { ownArchitecture } from './architecture.ts'
 import { openEmbeddedApi, type EmbeddedApi } from './embedded-api.ts'
 import { openNodes, type OpenNodes } from './embedded-nodes.ts'
 import { buildEmbeddedServer } from './embedded-server.ts'
@@ -71,7 +72,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
       file: dirs.database,
       durability: options.durability ?? 'full',
       shapes: schemas,
-      architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
+      architecture: ownArchitecture(),
       clock: systemClock,
       log,
     }),
@@ -156,6 +157,7 @@ function openControllers(
       ownsNodes: true,
       version: readVersion(),
       kubeVirtVersion: KUBEVIRT_VERSION,
+      architecture: ownArchitecture(),
       claimsDir: dirs.volumes,
     },
   })

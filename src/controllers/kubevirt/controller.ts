@@ -10,7 +10,7 @@ import { KUBEVIRTS } from '../../kinds/table.ts'
 import type { Informer } from '../../store/cache.ts'
 import { withCondition } from '../conditions.ts'
 import { splitKey } from '../keys.ts'
-import type { ControllerParts } from '../parts.ts'
+import type { ControllerConfig, ControllerParts } from '../parts.ts'
 
 const CONDITIONS: readonly Condition[] = [
   { type: 'Created', status: 'True', reason: 'AllResourcesCreated', message: 'All resources were created.' },
@@ -32,7 +32,7 @@ const NO_DEPLOYMENT_CONFIG = '{}'
 /** The status by which clients see that KubeVirt's API is served, and which version of it. */
 export function buildKubeVirtStatus(
   before: KubeVirt['status'],
-  kubeVirtVersion: string,
+  { kubeVirtVersion, architecture }: Pick<ControllerConfig, 'kubeVirtVersion' | 'architecture'>,
   now: string,
 ): NonNullable<KubeVirt['status']> {
   const conditions = CONDITIONS.reduce<readonly Condition[]>(
@@ -45,6 +45,8 @@ export function buildKubeVirtStatus(
     observedKubeVirtVersion: kubeVirtVersion,
     observedKubeVirtRegistry: before?.observedKubeVirtRegistry ?? IMAGE_REGISTRY,
     observedDeploymentConfig: before?.observedDeploymentConfig ?? NO_DEPLOYMENT_CONFIG,
+    // Admission goes by it: without one, guests that ask for no architecture would be refused.
+    defaultArchitecture: before?.defaultArchitecture || architecture,
     conditions: [...conditions],
   }
 }
@@ -58,7 +60,7 @@ export function startKubeVirtController(parts: ControllerParts, kubeVirts: Infor
     async run(key) {
       const object = kubeVirts.get(...splitKey(key))
       if (!object || object.metadata.deletionTimestamp !== undefined) return
-      const status = buildKubeVirtStatus(object.status, config.kubeVirtVersion, formatTime(clock.now()))
+      const status = buildKubeVirtStatus(object.status, config, formatTime(clock.now()))
       if (isSameJson(status, object.status)) return
       await store.update(KUBEVIRTS, { ...object, status }, { subresource: 'status' })
     },

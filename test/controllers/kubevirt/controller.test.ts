@@ -12,6 +12,8 @@ test('a KubeVirt object reads Deployed, with the version whose API is served', a
     async () => (await world.store.get(KUBEVIRTS, 'default', 'kubevirt'))?.status,
   )
   expect(status).toMatchObject({ phase: 'Deployed', observedKubeVirtVersion: 'v1.9.0' })
+  // What admission gives to guests that ask for none.
+  expect(status.defaultArchitecture).toBe('amd64')
   expect(isTrue(status.conditions, 'Available')).toBe(true)
   expect(isTrue(status.conditions, 'Degraded')).toBe(false)
 })
