@@ -7,7 +7,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/e2e/**', 'test/virtctl/**'],
+          exclude: ['test/e2e/**', 'test/virtctl/**', 'test/cluster/**'],
           testTimeout: 20_000,
         },
       },
@@ -18,6 +18,16 @@ export default defineConfig({
           testTimeout: 240_000,
           hookTimeout: 240_000,
           maxWorkers: 2,
+        },
+      },
+      {
+        test: {
+          name: 'cluster',
+          include: ['test/cluster/**/*.test.ts'],
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
+          // Each file runs a control plane of its own.
+          maxWorkers: 1,
         },
       },
     ],
