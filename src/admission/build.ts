@@ -1,6 +1,6 @@
 import { cloneJson } from '../lib/json.ts'
 import type { Admission, AdmissionRequest, AdmissionVerdict } from './admission.ts'
-import { complete, judge, openReview, type AdmissionParts } from './judge.ts'
+import { complete, judge, openReview, staysAsWritten, type AdmissionParts } from './judge.ts'
 
 export type { AdmissionParts } from './judge.ts'
 
@@ -14,5 +14,6 @@ async function review(parts: AdmissionParts, request: AdmissionRequest): Promise
   const opened = await openReview(parts, own, 'complete')
   if (!opened) return { object: request.object, warnings: [] }
   const warnings = complete(opened)
-  return { object: opened.input.object, warnings: [...warnings, ...judge(opened)] }
+  warnings.push(...judge(opened))
+  return { object: staysAsWritten(opened) ? request.object : opened.input.object, warnings }
 }

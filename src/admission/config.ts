@@ -16,6 +16,15 @@ export interface ResourceAmounts {
   limits?: Record<string, string>
 }
 
+/**
+ * Where values that follow from others go: into the spec of a VM, as KubeVirt does it, or nowhere: then they are found
+ * anew for each VMI, and the spec stays as it was written.
+ */
+export type DerivedValues = 'Spec' | 'Runtime'
+
+/** Annotation on VMs, and on the KubeVirt object for all VMs without it, with one of `DerivedValues`. */
+export const DERIVED_VALUES_ANNOTATION = 'virtgate.io/derived-values'
+
 /** What the KubeVirt object says about admission. Contract: admission-overview.md, section 9. */
 export interface AdmissionConfig {
   /** The namespace KubeVirt's own service accounts live in. */
@@ -39,6 +48,8 @@ export interface AdmissionConfig {
   qgsSocketPath: string
   /** Whether QEMU's own threads take whole cores: an annotation of the KubeVirt object. */
   completesToEvenParity: boolean
+  /** Where the values go that follow from others, of VMs that do not say: an annotation of the KubeVirt object. */
+  derivedValues: DerivedValues
   /** What containers that share folders of a pod ask for. */
   virtiofs: Required<ResourceAmounts>
   isGateOn(gate: string): boolean
@@ -72,6 +83,7 @@ export function defaultConfig(architecture: string): AdmissionConfig {
     maxCpuSockets: 0,
     qgsSocketPath: '/var/run/tdx-qgs/qgs.socket',
     completesToEvenParity: false,
+    derivedValues: 'Spec',
     virtiofs: { requests: { cpu: '10m', memory: '1M' }, limits: { cpu: '100m', memory: '80M' } },
     isGateOn: (gate) => isGateOn(gate, [], []),
     listedGates: [],
@@ -115,6 +127,7 @@ export function readConfig(
     ...(isQuantity(maxGuest) && { maxGuest: String(maxGuest) }),
     ...(typeof qgsSocketPath === 'string' && { qgsSocketPath }),
     completesToEvenParity: EVEN_PARITY in annotations,
+    derivedValues: annotations[DERIVED_VALUES_ANNOTATION] === 'Runtime' ? 'Runtime' : 'Spec',
     virtiofs: readVirtiofs(base, configuration),
     ...(developerConfiguration !== undefined && {
       isGateOn: (gate: string) => isGateOn(gate, enabled, disabled),

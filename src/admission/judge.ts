@@ -65,6 +65,11 @@ export function complete({ rules, input }: Review): string[] {
   return [...(rules.warnCompleted?.(input) ?? [])]
 }
 
+/** Whether the object is to be stored as it came, whatever was completed. */
+export function staysAsWritten({ rules, input }: Review): boolean {
+  return rules.staysAsWritten?.(input) ?? false
+}
+
 /** What is wrong with the object of a review: the causes of the first stage that has some. */
 export function findCauses({ rules, input }: Review): Cause[] {
   return firstCauses(rules.stages, input)

@@ -30,6 +30,8 @@ export interface KindAdmission<T extends KubeObject = KubeObject, Facts = unknow
   before?: readonly ((input: ReviewInput<T, Facts>) => Iterable<Cause>)[]
   /** Completes `input.object` in place, in this order. */
   mutators: readonly ((input: ReviewInput<T, Facts>) => void)[]
+  /** Whether the object is stored as it came: what the mutators make of it is for the rules alone. Never where absent. */
+  staysAsWritten?(input: ReviewInput<T, Facts>): boolean
   /** The causes of one stage are reported together; a later stage is not asked. */
   stages: readonly ((input: ReviewInput<T, Facts>) => Iterable<Cause>)[]
   /** Sentences for the client of a completed object. */

@@ -8,6 +8,7 @@ import { findReferences, type Getter, type References, type Referrer } from './f
 import { inferMatcher } from './infer.ts'
 import { preferAutoattach } from './prefer-devices.ts'
 import { INSTANCETYPE, InstancetypeError, PREFERENCE } from './references.ts'
+import { completeSkeleton } from './skeleton.ts'
 import { vcpusCanBeSpread } from './topology.ts'
 
 export type { Getter } from './find.ts'
@@ -84,13 +85,6 @@ function applyAll(template: VmiTemplate, references: References, defaults: SpecD
   defaults.attach(template.spec)
   const conflicts = applyReferences(template, references)
   if (conflicts.length > 0) throw new InstancetypeConflict(conflicts)
-}
-
-/** A template gets the members that are always there: the schema lets them be left out. */
-function completeSkeleton(template: { spec?: Partial<VmiSpec> }): void {
-  const spec = (template.spec ??= {})
-  const { devices = {}, ...domain }: Partial<VmiSpec['domain']> = spec.domain ?? {}
-  spec.domain = { ...domain, devices }
 }
 
 /**

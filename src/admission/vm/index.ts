@@ -15,6 +15,7 @@ import {
   templateFitsInstancetype,
   type VmFacts,
 } from './instancetype.ts'
+import { derivedValuesAreKnown, staysAsWritten } from './derived-values.ts'
 import { completeTemplate, completeVmSkeleton, giveFirmwareIdentity, notePciTopology } from './mutate.ts'
 import {
   dataVolumesAreInNamespace,
@@ -52,7 +53,9 @@ export const createVm: KindAdmission<Vm, VmFacts & RequestFacts> = {
     completeTemplate,
     notePciTopology,
   ],
+  staysAsWritten,
   stages: [
+    derivedValuesAreKnown,
     templateIsGiven,
     templateFitsInstancetype,
     preferenceIsSatisfied,
@@ -69,7 +72,9 @@ export const updateVm: KindAdmission<Vm, VmFacts & RequestFacts> = {
   gather: gatherFacts,
   before: MATCHERS,
   mutators: [completeVmSkeleton, nameInferred, keepPreferred, followSource, completeTemplate],
+  staysAsWritten,
   stages: [
+    derivedValuesAreKnown,
     templateIsGiven,
     templateFitsInstancetype,
     preferenceIsSatisfied,

@@ -7,15 +7,17 @@ import { applyReferences } from '../../instancetype/expand.ts'
 import { findSpec, type Getter, type References, type Referrer } from '../../instancetype/find.ts'
 import { inferMatcher } from '../../instancetype/infer.ts'
 import { INSTANCETYPE, InstancetypeError, PREFERENCE, type Referable } from '../../instancetype/references.ts'
+import { findSourceArchitecture } from '../../instancetype/source-architecture.ts'
+import { preferStorageClass } from '../../instancetype/prefer-storage.ts'
 import { requirementsAreMet } from '../../instancetype/requirements.ts'
 import type { Instancetype, Matcher, Preference } from '../../kinds/instancetype.ts'
 import type { Vm, VmSpec } from '../../kinds/kubevirt.ts'
-import { DATA_SOURCES } from '../../kinds/table.ts'
 import { invalidValue, missingValue, unsupportedValue } from '../../lib/causes.ts'
 import { badRequest, type Cause } from '../../lib/errors.ts'
 import { cloneJson } from '../../lib/json.ts'
 import type { AdmissionRequest } from '../admission.ts'
 import type { ReviewInput } from '../review-input.ts'
+import { staysAsWritten } from './derived-values.ts'
 import { completeSkeleton, completeSpec } from '../vmi/spec-defaults.ts'
 
 /** What came of an inference: a matcher, none, or what went wrong. */
@@ -93,26 +95,6 @@ async function findOrIgnore<T extends Instancetype | Preference>(
   }
 }
 
-const ARCHITECTURE_LABEL = 'template.kubevirt.io/architecture'
-const ARCHITECTURES = ['amd64', 'arm64', 's390x']
-
-/** Contract: MUT-VM-031. */
-async function findSourceArchitecture(
-  reader: Getter,
-  { metadata, spec }: Referrer,
-): Promise<string | undefined> {
-  for (const { spec: dataVolume } of spec.dataVolumeTemplates ?? []) {
-    const { sourceRef } = dataVolume
-    if (sourceRef?.kind?.toLowerCase() !== 'datasource') continue
-    const found = await reader.get(DATA_SOURCES, sourceRef.namespace || metadata.namespace, sourceRef.name)
-    const next = found?.spec?.source?.dataSource
-    const last = next ? await reader.get(DATA_SOURCES, next.namespace, next.name) : found
-    const architecture = last?.metadata.labels?.[ARCHITECTURE_LABEL] ?? ''
-    if (ARCHITECTURES.includes(architecture)) return architecture
-  }
-  return undefined
-}
-
 /** Another object has another revision. Contract: MUT-VM-005, 006. */
 export function revisionFollowsName({ field }: Referable) {
   return function* ({ object, old }: Input): Iterable<Cause> {
@@ -168,12 +150,7 @@ export function keepPreferred({ object, facts: { references } }: Input): void {
   const { spec } = object.spec.template
   preferArchitecture(spec, preference)
   preferMachine(spec, preference)
-  const storageClassName = preference.volumes?.preferredStorageClassName
-  if (!storageClassName) return
-  for (const { spec: dataVolume } of object.spec.dataVolumeTemplates ?? []) {
-    for (const claim of [dataVolume.pvc, dataVolume.storage])
-      if (claim) claim.storageClassName ??= storageClassName
-  }
+  preferStorageClass(object.spec, preference)
 }
 
 /** A guest has the architecture of its disk. Contract: MUT-VM-031. */
@@ -181,13 +158,22 @@ export function followSource({ object, facts }: Input): void {
   if (facts.sourceArchitecture) object.spec.template.spec.architecture ||= facts.sourceArchitecture
 }
 
+/** Does what was left out when the VM was stored. */
+function derive(input: Input): void {
+  nameInferred(input)
+  keepPreferred(input)
+  followSource(input)
+}
+
 /** The VM's spec as its guest would see it; nothing of it is stored. Contract: VM-DEF-001 … 010. */
-export function expansionOf({ object, config, facts }: Input): Expansion {
+export function expansionOf(input: Input): Expansion {
+  const { object, config, facts } = input
   return (facts.expansion ??= expand())
 
   function expand(): Expansion {
     const spec = cloneJson(object.spec)
     spec.template.spec = completeSkeleton(spec.template.spec)
+    if (staysAsWritten(input)) derive({ ...input, object: { ...object, spec } })
     const conflicts = applyReferences(spec.template, facts.references)
     if (conflicts.length === 0) completeSpec(spec.template.spec, config)
     return { spec, conflicts }

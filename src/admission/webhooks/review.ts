@@ -4,7 +4,14 @@ import type { KubeObject } from '../../kinds/meta.ts'
 import { StatusError, type Cause } from '../../lib/errors.ts'
 import { isRecord, type JsonRecord } from '../../lib/json.ts'
 import type { AdmissionRequest } from '../admission.ts'
-import { complete, findCauses, openReview, warningsOf, type AdmissionParts } from '../judge.ts'
+import {
+  complete,
+  findCauses,
+  openReview,
+  staysAsWritten,
+  warningsOf,
+  type AdmissionParts,
+} from '../judge.ts'
 import { encode } from '../types/encode.ts'
 import { isDeeperThan } from './depth.ts'
 import { createPatch, type PatchOperation } from './patch.ts'
@@ -157,6 +164,7 @@ async function settle(
     return causes.length > 0 ? { causes } : { warnings: warningsOf(review) }
   }
   const warnings = complete(review)
+  if (staysAsWritten(review)) return { warnings }
   const sections = webhook.sections?.[request.operation] ?? []
   const after = encodeSections(webhook, review.input.object, sections)
   return { patch: createPatch(isRecord(given) ? given : {}, after, sections), warnings }

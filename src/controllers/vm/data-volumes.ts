@@ -1,5 +1,6 @@
 import { hasReason } from '../../lib/errors.ts'
 import { isRecord } from '../../lib/json.ts'
+import { deriveVm } from '../../instancetype/derive.ts'
 import type { PersistentVolumeClaim } from '../../kinds/core.ts'
 import type { Kind } from '../../kinds/kind.ts'
 import type { Vm } from '../../kinds/kubevirt.ts'
@@ -42,7 +43,8 @@ export async function ensureDataVolumes(store: Store, vm: Vm, create: boolean): 
 }
 
 async function createDataVolume(store: Store, kind: Kind, vm: Vm, name: string): Promise<DataVolumeState> {
-  const template = vm.spec.dataVolumeTemplates?.find(({ metadata }) => metadata?.name === name)
+  const { spec } = await deriveVm(store, vm)
+  const template = spec.dataVolumeTemplates?.find(({ metadata }) => metadata?.name === name)
   const draft = {
     apiVersion: DATA_VOLUMES,
     kind: kind.kind,

@@ -146,13 +146,11 @@ async function tryToAct(context: VmContext, pass: VmPass): Promise<unknown> {
   }
   const step = decideStep(strategyFacts(vm, vmi, strategy))
   try {
-    pass.dataVolumes = await ensureDataVolumes(
-      context.store,
-      vm,
-      step.do === 'create' || wantsDataVolumesNow(vm),
-    )
-    if (pass.dataVolumes === 'filling') context.again(DATA_VOLUME_POLL_MS)
     const isComplete = await keepReferences(context, pass)
+    // A preference may say their storage class.
+    const mayCreate = isComplete && (step.do === 'create' || wantsDataVolumesNow(vm))
+    pass.dataVolumes = await ensureDataVolumes(context.store, pass.vm, mayCreate)
+    if (pass.dataVolumes === 'filling') context.again(DATA_VOLUME_POLL_MS)
     const isBlocked = !isComplete || isTrue(vm.status?.conditions, 'ManualRecoveryRequired')
     if (!(step.do === 'create' && isBlocked)) await carryOut(context, pass, step)
     await convergeVolumes(context, pass)

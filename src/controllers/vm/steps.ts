@@ -1,3 +1,4 @@
+import { deriveVm } from '../../instancetype/derive.ts'
 import { hasReferences, InstancetypeError } from '../../instancetype/references.ts'
 import { hasReason } from '../../lib/errors.ts'
 import type { Vm } from '../../kinds/kubevirt.ts'
@@ -42,7 +43,8 @@ async function create(context: VmContext, pass: VmPass, backOff: boolean): Promi
   const waitMs = backOff ? startWaitMs(pass.startFailure, clock.now()) : 0
   if (waitMs > 0) return context.again(waitMs)
   try {
-    const template = hasReferences(vm) ? await expander.expandTemplate(vm) : vm.spec.template
+    const derived = await deriveVm(store, vm)
+    const template = hasReferences(derived) ? await expander.expandTemplate(derived) : derived.spec.template
     await createVmi(store, vm, { paused: asksForPausedStart(pass.requests), template })
   } catch (error) {
     // Told until somebody changes the VM.

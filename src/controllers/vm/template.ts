@@ -27,7 +27,9 @@ export interface NewVmi {
 export function buildVmi(vm: Vm, { paused, template = vm.spec.template }: NewVmi): Draft<Vmi> {
   const { metadata, spec } = structuredClone(template)
   const { domain } = spec
-  const uuid = domain.firmware?.uuid || uuidFromName(FIRMWARE_NAMESPACE, vm.metadata.name)
+  const { firmware } = domain
+  const uuid = firmware?.uuid || uuidFromName(FIRMWARE_NAMESPACE, vm.metadata.name)
+  const serial = firmware?.serial || uuidFromName(FIRMWARE_NAMESPACE, `${vm.metadata.name}/serial`)
   return {
     apiVersion: apiVersionOf(VMIS),
     kind: VMIS.kind,
@@ -47,7 +49,7 @@ export function buildVmi(vm: Vm, { paused, template = vm.spec.template }: NewVmi
       ...spec,
       ...(spec.volumes && { volumes: spec.volumes.filter(({ memoryDump }) => !memoryDump) }),
       ...(paused && { startStrategy: 'Paused' }),
-      domain: { ...domain, firmware: { ...domain.firmware, uuid } },
+      domain: { ...domain, firmware: { ...firmware, uuid, serial } },
     },
     status: { virtualMachineRevisionName: revisionName(vm.metadata.uid, generationOf(vm)) },
   }

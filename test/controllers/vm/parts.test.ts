@@ -145,7 +145,13 @@ test('CT-7: the VMI is the template with owner, finalizer, generation, firmware 
       ],
       finalizers: ['kubevirt.io/virtualMachineControllerFinalize'],
     },
-    spec: { domain: { devices: {}, cpu: { cores: 2 }, firmware: { uuid: expect.any(String) } } },
+    spec: {
+      domain: {
+        devices: {},
+        cpu: { cores: 2 },
+        firmware: { uuid: expect.any(String), serial: expect.any(String) },
+      },
+    },
     status: { virtualMachineRevisionName: 'revision-start-vm-vm1-4' },
   })
 })
