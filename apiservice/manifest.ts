@@ -1,3 +1,5 @@
+import { API_SERVICE_NAME, INSTALL_NAMESPACE, TLS_SECRETS } from '../src/kinds/installation.ts'
+
 /** An object as it is applied to a cluster. */
 export interface Manifest {
   apiVersion: string
@@ -23,13 +25,17 @@ export interface InstallOptions {
 }
 
 /** What the generated files are built with. */
-export const DEFAULTS: InstallOptions = { namespace: 'kubevirt', webhookPort: 9443, aggregateRoles: true }
+export const DEFAULTS: InstallOptions = {
+  namespace: INSTALL_NAMESPACE,
+  webhookPort: 9443,
+  aggregateRoles: true,
+}
 
 /** The Service in front of the API server; its certificate is for `virt-api.NAMESPACE.svc`. */
-export const SERVICE_NAME = 'virt-api'
+export const SERVICE_NAME = API_SERVICE_NAME
 
 /** Where the serving certificate is, for whoever fills in `caBundle`. Source: contract, 8.4. */
-const CERTIFICATE = { 'certificates.kubevirt.io/secret': 'kubevirt-virt-api-certs' }
+const CERTIFICATE = { 'certificates.kubevirt.io/secret': TLS_SECRETS.serving }
 
 /** Metadata of an object that carries a CA bundle. Source: contract, 8.4; admission-overview.md, 7. */
 export function registrationMetadata(name: string, component: string) {

@@ -1,6 +1,6 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createHash, createPrivateKey, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
-import type { KeyPair, LeafRequest } from './issue.ts'
+import { BACKDATE_MS, type KeyPair, type LeafRequest } from './issue.ts'
 
 /** When a certificate is good, in milliseconds since 1970. */
 export interface Validity {
@@ -14,10 +14,30 @@ export function validityOf(pem: string): Validity {
   return { notBefore: validFromDate.getTime(), notAfter: validToDate.getTime() }
 }
 
-/** When a certificate is to be replaced: after two thirds of its life. Milliseconds since 1970. */
+/** When a certificate of ours is to be replaced: after two thirds of its life. Milliseconds since 1970. */
 export function renewalTime(pem: string): number {
+  return timeOfLife(pem, 2 / 3)
+}
+
+/** When that part of a certificate's life is over; it lives from when it was made, not from where it was backdated to. */
+export function timeOfLife(pem: string, part: number): number {
   const { notBefore, notAfter } = validityOf(pem)
-  return notBefore + ((notAfter - notBefore) * 2) / 3
+  const madeAt = notBefore + BACKDATE_MS
+  return madeAt + (notAfter - madeAt) * part
+}
+
+/** The certificates of a PEM text, one by one. */
+export function splitBundle(pem: string): string[] {
+  return pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/g) ?? []
+}
+
+/**
+ * SHA-256 of a certificate's public key (its SubjectPublicKeyInfo), base64url: what an authority is known by, whatever
+ * else its certificate says. Source: RFC 7469, 2.4; kubeadm's `--discovery-token-ca-cert-hash`.
+ */
+export function keyHash(pem: string): string {
+  const key = new X509Certificate(pem).publicKey.export({ type: 'spki', format: 'der' })
+  return createHash('sha256').update(key).digest('base64url')
 }
 
 /** Whether certificate and key belong together: a crash between two writes can leave a torn pair. */

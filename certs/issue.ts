@@ -4,6 +4,7 @@ import {
   generateKeyPair,
   randomBytes,
   X509Certificate,
+  type KeyObject,
   type webcrypto,
 } from 'node:crypto'
 import { isIP } from 'node:net'
@@ -44,7 +45,7 @@ export interface LeafRequest {
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const DAY_MS = 24 * 60 * 60 * 1000
 /** Certificates begin this much before they are made: other machines' clocks may be behind. */
-const BACKDATE_MS = 5 * 60 * 1000
+export const BACKDATE_MS = 5 * 60 * 1000
 
 const generate = promisify(generateKeyPair)
 
@@ -77,11 +78,20 @@ export async function createAuthority({ commonName, now, days, key }: AuthorityR
 
 /** A new key with a certificate for it, signed by `authority`, which it does not outlive. */
 export async function issue(authority: KeyPair, request: LeafRequest): Promise<KeyPair> {
+  const key = await createKey()
+  return { cert: await certify(authority, createPublicKey(key), request), key }
+}
+
+/** A certificate for a P-256 key that somebody else holds, signed by `authority`, which it does not outlive. PEM. */
+export async function certify(
+  authority: KeyPair,
+  subjectKey: KeyObject,
+  request: LeafRequest,
+): Promise<string> {
   const x509 = await loadX509()
   const issuer = new x509.X509Certificate(authority.cert)
   const { privateKey: signingKey } = importKeys(authority.key)
-  const key = await createKey()
-  const { publicKey } = importKeys(key)
+  const publicKey = subjectKey.toCryptoKey(ALGORITHM, true, ['verify'])
   const notAfter = request.now.getTime() + request.days * DAY_MS
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serial(),
@@ -101,18 +111,19 @@ export async function issue(authority: KeyPair, request: LeafRequest): Promise<K
       ...alternativeNames(request, x509),
     ],
   })
-  return { cert: pemOf(certificate), key }
+  return pemOf(certificate)
 }
 
 type Library = typeof X509
 
 /** Most starts sign nothing, so the library (0.15 s, 21 MB) is loaded by the first call that does. */
-async function loadX509(): Promise<Library> {
+export async function loadX509(): Promise<Library> {
   await import('reflect-metadata')
   return import('@peculiar/x509')
 }
 
-function importKeys(pem: string): webcrypto.CryptoKeyPair {
+/** A P-256 key as the library takes it. */
+export function importKeys(pem: string): webcrypto.CryptoKeyPair {
   const key = createPrivateKey(pem)
   return {
     privateKey: key.toCryptoKey(ALGORITHM, false, ['sign']),

@@ -2,6 +2,7 @@ import { watch } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { isPair } from './inspect.ts'
 import type { KeyPair } from './issue.ts'
 
@@ -32,8 +33,24 @@ const RETRY_MS = 2_000
 /** File events come in bursts. */
 const SETTLE_MS = 50
 
-/** Reads the files as a pair. Throws `TornPair`, or what the file system throws. */
-export async function loadFiles(files: WatchedFiles): Promise<LoadedFiles> {
+/** Files that are read together. */
+export interface FileSource<T> {
+  files: readonly string[]
+  /** Reads them. Throws where what is in them cannot be used, or what the file system throws. */
+  load(): Promise<T>
+}
+
+/** The files of a pair; reading them throws `TornPair`. */
+export function pairSource(files: WatchedFiles): FileSource<LoadedFiles> {
+  return { files: [files.cert, files.key, files.ca], load: () => loadFiles(files) }
+}
+
+/** A file of authorities, PEM. */
+export function authoritySource(file: string): FileSource<string> {
+  return { files: [file], load: () => readFile(file, 'utf8') }
+}
+
+async function loadFiles(files: WatchedFiles): Promise<LoadedFiles> {
   const [cert, key, ca] = await Promise.all([
     readFile(files.cert, 'utf8'),
     readFile(files.key, 'utf8'),
@@ -48,34 +65,38 @@ export async function loadFiles(files: WatchedFiles): Promise<LoadedFiles> {
  * mounts that send none. A pair that cannot be read keeps the old one and is tried again in seconds; `onError` is
  * told once for each new reason. Ends when `signal` aborts.
  */
-export async function* watchFiles(
-  files: WatchedFiles,
-  present: LoadedFiles,
+export async function* watchFiles<T>(
+  source: FileSource<T>,
+  present: T,
   signal: AbortSignal,
   onError: (error: Error) => void,
   pollMs = POLL_MS,
-): AsyncGenerator<LoadedFiles, void, undefined> {
-  using events = openEvents(files, signal)
+): AsyncGenerator<T, void, undefined> {
+  using events = openEvents(source.files, signal)
   let last = present
   let reported = ''
   while (!signal.aborted) {
     await events.next(reported === '' ? pollMs : Math.min(RETRY_MS, pollMs))
     if (signal.aborted) return
-    const loaded = await loadFiles(files).catch((error: Error) => error)
-    if (loaded instanceof Error) {
-      if (loaded.message !== reported) onError(loaded)
-      reported = loaded.message
+    const loaded = await tryLoad(source)
+    if ('problem' in loaded) {
+      if (loaded.problem.message !== reported) onError(loaded.problem)
+      reported = loaded.problem.message
       continue
     }
     reported = ''
-    if (isSame(loaded, last)) continue
-    last = loaded
-    yield loaded
+    if (isDeepStrictEqual(loaded.content, last)) continue
+    last = loaded.content
+    yield last
   }
 }
 
-function isSame(left: LoadedFiles, right: LoadedFiles): boolean {
-  return left.cert === right.cert && left.key === right.key && left.ca === right.ca
+async function tryLoad<T>(source: FileSource<T>): Promise<{ content: T } | { problem: Error }> {
+  try {
+    return { content: await source.load() }
+  } catch (error) {
+    return { problem: error instanceof Error ? error : new Error(String(error)) }
+  }
 }
 
 interface FileEvents extends Disposable {
@@ -84,10 +105,10 @@ interface FileEvents extends Disposable {
 }
 
 /** Watches the folders, not the files: those are replaced by renames and symlink swaps. */
-function openEvents({ cert, key, ca }: WatchedFiles, signal: AbortSignal): FileEvents {
+function openEvents(files: readonly string[], signal: AbortSignal): FileEvents {
   let pending = false
   let wake = () => {}
-  const watchers = [...new Set([cert, key, ca].map(dirname))].map((folder) =>
+  const watchers = [...new Set(files.map((file) => dirname(file)))].map((folder) =>
     // Where events cannot be had the poll is enough, so an error of the watcher is no failure.
     watch(folder, { persistent: false }, () => {
       pending = true

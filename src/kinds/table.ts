@@ -10,6 +10,7 @@ import type { KubeVirt, Vm, Vmi, Vmim } from './kubevirt.ts'
 import type { MigrationPolicy } from './migration.ts'
 import type { NetworkAttachment } from './network-attachment.ts'
 import type { LimitRange, ResourceQuota } from './quota.ts'
+import type { ApiService, WebhookConfiguration } from './registrations.ts'
 import type * as core from './core.ts'
 
 type Row<T extends KubeObject> = Partial<Kind<T>> & Pick<Kind<T>, 'kind' | 'plural'>
@@ -355,6 +356,22 @@ export const PODS: Kind = builtIn('', 'v1', { kind: 'Pod', plural: 'pods', short
 export const VOLUME_SNAPSHOTS: Kind = custom('snapshot.storage.k8s.io', 'v1', {
   kind: 'VolumeSnapshot',
   plural: 'volumesnapshots',
+})
+export const API_SERVICES: Kind<ApiService> = builtIn('apiregistration.k8s.io', 'v1', {
+  kind: 'APIService',
+  plural: 'apiservices',
+  namespaced: false,
+  hasStatus: true,
+})
+export const MUTATING_WEBHOOKS: Kind<WebhookConfiguration> = builtIn('admissionregistration.k8s.io', 'v1', {
+  kind: 'MutatingWebhookConfiguration',
+  plural: 'mutatingwebhookconfigurations',
+  namespaced: false,
+})
+export const VALIDATING_WEBHOOKS: Kind<WebhookConfiguration> = builtIn('admissionregistration.k8s.io', 'v1', {
+  kind: 'ValidatingWebhookConfiguration',
+  plural: 'validatingwebhookconfigurations',
+  namespaced: false,
 })
 export const PLUGINS: Kind = custom('plugin.kubevirt.io', 'v1alpha1', { kind: 'Plugin', plural: 'plugins' })
 

@@ -6,6 +6,10 @@ import type { ObjectMeta } from './meta.ts'
 export const WORKER_LABEL = 'virtgate.io/worker'
 /** Where the worker listens, as `HOST:PORT`; a host with colons stands in brackets. */
 export const WORKER_ADDRESS = 'virtgate.io/address'
+/** Which bundle of authorities the worker believes, for one that fetches it from a controller: SHA-256, base64url. */
+export const WORKER_TRUST = 'virtgate.io/trust'
+/** Which authority has signed the certificate that it shows: SHA-256 of its public key, base64url. */
+export const WORKER_ISSUER = 'virtgate.io/issuer'
 /** What selects the Leases of workers. */
 export const WORKER_SELECTOR = `${WORKER_LABEL}=true`
 /** Seconds that a worker's Lease holds once the controller has heard of the worker. As a kubelet's. */

@@ -4,8 +4,12 @@ import type { TrustSource } from '../auth/front-proxy/trust-cache.ts'
 import type { ReadinessCheck } from '../http/readiness.ts'
 import type { WatchedTls } from './watched-tls.ts'
 
-/** A server stops being ready this long before its certificate ends, so that others take over. Source: security.md, E6. */
+/**
+ * A server stops being ready this long before its certificate ends, so that others take over; earlier than that in a short
+ * life. Source: security.md, E6.
+ */
 const BEFORE_EXPIRY_MS = 5 * 60_000
+const LAST_PART = 1 / 6
 
 /** Whether requests that kube-apiserver forwards can be believed. Source: security.md, A4. */
 export function trustCheck(trust: TrustSource): ReadinessCheck {
@@ -31,9 +35,14 @@ export function certificateCheck(
   return {
     name: 'serving-certificate',
     async missing() {
-      const { validToDate } = new X509Certificate(serving.current().cert)
-      if (validToDate.getTime() - now() > BEFORE_EXPIRY_MS) return undefined
-      return `the serving certificate ends at ${validToDate.toISOString()}: replace its files`
+      const { validFromDate, validToDate } = new X509Certificate(serving.current().cert)
+      const end = validToDate.getTime()
+      const lastMs = Math.min(BEFORE_EXPIRY_MS, (end - validFromDate.getTime()) * LAST_PART)
+      if (end - now() > lastMs) return undefined
+      return (
+        `the serving certificate ends at ${validToDate.toISOString()}: replace its files, or see why the controller ` +
+        'does not renew its Secret'
+      )
     },
   }
 }

@@ -32,14 +32,14 @@ import { parseListen, urlOf } from './listen.ts'
 import { namelessTls } from './nameless-tls.ts'
 import { buildTicketKeys } from './ticket-keys.ts'
 import { groupVersion } from './version.ts'
-import { openWatchedTls, type WatchedTls } from './watched-tls.ts'
+import { openWatchedAuthority, prepareTls, type TlsSource, type WatchedTls } from './watched-tls.ts'
 
-/** What an API server process is started with. Files are PEM, and read again when they change. */
+/** What an API server process is started with. Files are PEM, and read again when they change, as Secrets are. */
 export interface ApiServerRoleOptions extends ClusterOptions, WorkerCallOptions {
   /** `ADDRESS:PORT`; port 0 takes a free one. */
   listen: string
-  servingCert: string
-  servingKey: string
+  /** The pair shown to clients; what it believes is not looked at. */
+  serving: TlsSource
   /** Whose client certificates are believed, besides those of kube-apiserver; those of nobody where absent. */
   clientCa?: string
   /** `ADDRESS:PORT` of the admission webhooks; none are served where absent. They show the same pair. */
@@ -73,10 +73,14 @@ export async function openApiServerRole(options: ApiServerRoleOptions): Promise<
   const { log } = options
   await using stack = new AsyncDisposableStack()
   const listen = parseListen(options.listen)
-  const serving = stack.use(await openServing(options))
-  const tls = stack.use(await openWatchedTls(options.tls, log))
+  const servingTls = stack.use(await prepareTls(options.serving, log))
+  const workerTls = stack.use(await prepareTls(options.tls, log))
+  const holders = stack.use(await openCertificateHolders(options))
   const { client, store } = stack.use(await openCluster(options))
   const namespace = options.installNamespace
+  const access = { store, namespace, clock: systemClock, signal: options.signal }
+  const serving = await servingTls.open(access)
+  const tls = await workerTls.open(access)
   const { directory: nodes } = stack.use(await openClusterNodes({ ...options, tls, store, namespace }))
   const events = stack.use(
     openEventRecorder({ store, component: 'virtgate-apiserver', clock: systemClock, log }),
@@ -94,7 +98,7 @@ export async function openApiServerRole(options: ApiServerRoleOptions): Promise<
   }
   const kubeVirts = configuration.objects
   const webhooks = stack.use(await openClusterWebhooks({ ...options, serving, store, kubeVirts }))
-  const app = buildApp(options, parts, client, serving, trust)
+  const app = buildApp(options, parts, client, serving, [trust, holders])
   registerReadiness(app, [trustCheck(trust), certificateCheck(serving), ...webhooks.checks], log)
   stack.defer(() => app.close())
   await app.listen(listen)
@@ -108,17 +112,12 @@ export async function openApiServerRole(options: ApiServerRoleOptions): Promise<
   }
 }
 
-/** Without an authority for clients, the certificate stands in for it: it is watched anyway, and nobody believes it. */
-function openServing({ servingCert, servingKey, clientCa, log }: ApiServerRoleOptions): Promise<WatchedTls> {
-  return openWatchedTls({ cert: servingCert, key: servingKey, ca: clientCa ?? servingCert }, log)
-}
-
 function buildApp(
   options: ApiServerRoleOptions,
   parts: Parts,
   client: KubeClient,
   serving: WatchedTls,
-  trust: TrustSource,
+  [trust, holders]: [TrustSource, CertificateHolders],
 ): FastifyInstance {
   const { drainSeconds, log } = options
   const frontProxy = buildFrontProxy(trust)
@@ -128,7 +127,7 @@ function buildApp(
     parts,
     authenticator: unionAuthenticator([
       frontProxy.authenticator,
-      ...certificateHolders(options, serving),
+      ...holders.authenticators,
       tokenBearers(client),
       frontProxy.lastWord,
     ]),
@@ -156,8 +155,18 @@ function buildApp(
   return app
 }
 
-function certificateHolders({ clientCa }: ApiServerRoleOptions, serving: WatchedTls): Authenticator[] {
-  return clientCa === undefined ? [] : [buildCertificateAuthenticator(() => serving.current().ca)]
+interface CertificateHolders extends AsyncDisposable {
+  authenticators: Authenticator[]
+}
+
+/** Nobody is known by a certificate of their own unless there is an authority for that. */
+async function openCertificateHolders({ clientCa, log }: ApiServerRoleOptions): Promise<CertificateHolders> {
+  if (clientCa === undefined) return { authenticators: [], async [Symbol.asyncDispose]() {} }
+  const authority = await openWatchedAuthority(clientCa, log)
+  return {
+    authenticators: [buildCertificateAuthenticator(() => authority.current())],
+    [Symbol.asyncDispose]: () => authority[Symbol.asyncDispose](),
+  }
 }
 
 function tokenBearers(client: KubeClient): Authenticator {

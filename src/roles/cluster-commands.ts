@@ -1,5 +1,13 @@
 /** The commands of the roles that work for a Kubernetes API. */
 import type { Command } from 'commander'
+import { TLS_SECRETS } from '../kinds/installation.ts'
+import {
+  addPolicyOptions,
+  policyOf,
+  servingSource,
+  tlsSource,
+  type PolicyOptions,
+} from './certificate-options.ts'
 import type { ClusterOptions } from './cluster.ts'
 import { aborted, allowOrigin, collect, count, logLevel } from './command-options.ts'
 import { openAuditLog, openLog, type LogLevel } from './log.ts'
@@ -14,7 +22,7 @@ interface ClusterCommandOptions extends ClusterOptions {
   node: string[]
   nodes?: string
   installNamespace: string
-  workerCa: string
+  workerCa?: string
   logLevel: LogLevel
 }
 
@@ -33,18 +41,18 @@ function addNodeOptions(command: Command): Command {
       'where the KubeVirt object, our service accounts and the Leases of workers are',
       'kubevirt',
     )
-    .requiredOption('--worker-ca <file>', 'authority of the certificates of workers, PEM')
+    .option('--worker-ca <file>', 'authority of the certificates of workers, PEM')
 }
 
 interface ApiServerCommandOptions extends ClusterCommandOptions {
   listen: string
-  tlsCert: string
-  tlsKey: string
+  tlsCert?: string
+  tlsKey?: string
   clientCa?: string
   webhookListen?: string
   webhookClientCa?: string
-  workerCert: string
-  workerKey: string
+  workerCert?: string
+  workerKey?: string
   drain: number
   allowOrigin: string[]
   auditLog?: string
@@ -61,8 +69,11 @@ export function addApiServer(program: Command, signal: AbortSignal): void {
         'that it forwards are believed as its ConfigMap kube-system/extension-apiserver-authentication says.',
     )
     .option('--listen <address:port>', 'where to serve', '0.0.0.0:8443')
-    .requiredOption('--tls-cert <file>', 'certificate shown to clients, PEM')
-    .requiredOption('--tls-key <file>', 'its key, PEM')
+    .option(
+      '--tls-cert <file>',
+      `certificate shown to clients, PEM; without it that of the Secret ${TLS_SECRETS.serving}`,
+    )
+    .option('--tls-key <file>', 'its key, PEM')
     .option(
       '--client-ca <file>',
       'authority whose client certificates are believed, PEM, besides those of kube-apiserver',
@@ -75,8 +86,11 @@ export function addApiServer(program: Command, signal: AbortSignal): void {
       '--webhook-client-ca <file>',
       'authority of the client certificates that the webhooks demand, PEM; none are demanded without it',
     )
-    .requiredOption('--worker-cert <file>', 'certificate shown to workers, PEM')
-    .requiredOption('--worker-key <file>', 'its key, PEM')
+    .option(
+      '--worker-cert <file>',
+      `certificate shown to workers, PEM; without it that of the Secret ${TLS_SECRETS.apiserver}`,
+    )
+    .option('--worker-key <file>', 'its key, PEM')
   addNodeOptions(command)
     .option(
       '--drain <seconds>',
@@ -94,9 +108,15 @@ async function runApiServer(options: ApiServerCommandOptions, signal: AbortSigna
   const { openApiServerRole } = await import('./apiserver.ts')
   await using server = await openApiServerRole({
     ...options,
-    servingCert: options.tlsCert,
-    servingKey: options.tlsKey,
-    tls: { cert: options.workerCert, key: options.workerKey, ca: options.workerCa },
+    serving: servingSource(options.tlsCert, options.tlsKey),
+    tls: tlsSource(
+      [
+        ['--worker-cert', options.workerCert],
+        ['--worker-key', options.workerKey],
+        ['--worker-ca', options.workerCa],
+      ],
+      TLS_SECRETS.apiserver,
+    ),
     drainSeconds: options.drain,
     allowedOrigins: options.allowOrigin,
     audit: openAuditLog(options.auditLog),
@@ -109,9 +129,9 @@ async function runApiServer(options: ApiServerCommandOptions, signal: AbortSigna
   await aborted(signal)
 }
 
-interface ControllerCommandOptions extends ClusterCommandOptions, MigrationAuthorityFiles {
-  tlsCert: string
-  tlsKey: string
+interface ControllerCommandOptions extends ClusterCommandOptions, MigrationAuthorityFiles, PolicyOptions {
+  tlsCert?: string
+  tlsKey?: string
   ownNodes?: boolean
   leaseDuration: number
   renewDeadline: number
@@ -126,15 +146,20 @@ export function addController(program: Command, signal: AbortSignal): void {
     .summary('make workers run the VMs that a Kubernetes API holds')
     .description(
       'Makes workers run the VMs that a Kubernetes API holds. That API is found by --kubeconfig, KUBECONFIG or a ' +
-        "pod's own credentials. Several such processes agree by a Lease on the one that does it.",
+        "pod's own credentials. Several such processes agree by a Lease on the one that does it. Without certificates in " +
+        'files they keep those of the installation in Secrets: make and renew them, and tell kube-apiserver of their ' +
+        'authority.',
     )
-    .requiredOption('--tls-cert <file>', 'certificate shown to workers, PEM')
-    .requiredOption('--tls-key <file>', 'its key, PEM')
+    .option(
+      '--tls-cert <file>',
+      'certificate shown to workers, PEM; without it, certificates are kept in Secrets',
+    )
+    .option('--tls-key <file>', 'its key, PEM')
   addNodeOptions(command)
     .option('--own-nodes', 'create Node objects and keep them, where no kubelet does')
     .option(
       '--migration-ca-cert <file>',
-      'authority of certificates of live migrations, PEM; made up without it',
+      'authority of certificates of live migrations, PEM; without it the one in Secrets, or one made up',
     )
     .option('--migration-ca-key <file>', 'its key, PEM')
     .option(
@@ -159,15 +184,25 @@ export function addController(program: Command, signal: AbortSignal): void {
       '--health-listen <address:port>',
       'where to serve /livez and /readyz, over HTTP; ?verbose says who leads',
     )
+  addPolicyOptions(command)
     .addOption(logLevel())
     .action((_options: object, self: Command) => runController(self.optsWithGlobals(), signal))
 }
 
 async function runController(options: ControllerCommandOptions, signal: AbortSignal): Promise<void> {
   const { openControllerRole } = await import('./controller.ts')
+  const tls = tlsSource(
+    [
+      ['--tls-cert', options.tlsCert],
+      ['--tls-key', options.tlsKey],
+      ['--worker-ca', options.workerCa],
+    ],
+    TLS_SECRETS.controller,
+  )
   await using controller = await openControllerRole({
     ...options,
-    tls: { cert: options.tlsCert, key: options.tlsKey, ca: options.workerCa },
+    tls,
+    ...('secret' in tls && { certificates: policyOf(options) }),
     ownNodes: options.ownNodes ?? false,
     election: {
       leaseMs: options.leaseDuration * 1000,

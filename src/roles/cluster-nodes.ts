@@ -1,5 +1,4 @@
 import { roleUri } from '../../certs/roles.ts'
-import type { WatchedFiles } from '../../certs/watch-files.ts'
 import { systemClock, wait } from '../lib/clock.ts'
 import type { Leadership } from '../lib/leadership.ts'
 import type { Log } from '../lib/log.ts'
@@ -7,14 +6,14 @@ import { connectNode, type NodeClient } from '../rpc/client.ts'
 import { NodeDirectory } from '../rpc/nodes.ts'
 import type { NodeAddress } from './node-list.ts'
 import { openNodeSource, type NodeSource, type NodeSourceOptions } from './node-source.ts'
-import type { WatchedTls } from './watched-tls.ts'
+import type { TlsSource, WatchedTls } from './watched-tls.ts'
 
 /** How a role that calls workers is told of them. */
 export interface WorkerCallOptions extends Pick<NodeSourceOptions, 'node' | 'nodes'> {
   /** The namespace of the installation; the Leases of workers are there. */
   installNamespace: string
-  /** Our own pair, which workers know us by, and the authority of theirs; PEM files, read again when they change. */
-  tls: WatchedFiles
+  /** Our own pair, which workers know us by, and the authority of theirs. */
+  tls: TlsSource
 }
 
 /** Which workers there are, and how they are called. */

@@ -15,7 +15,7 @@ import { certificateCheck } from './apiserver-checks.ts'
 import { namelessTls } from './nameless-tls.ts'
 import { openClusterAdmission } from './cluster-admission.ts'
 import { parseListen, urlOf } from './listen.ts'
-import { openWatchedTls, type WatchedTls } from './watched-tls.ts'
+import { openWatchedAuthority, type WatchedTls } from './watched-tls.ts'
 
 /** What the webhooks are opened with. */
 export interface ClusterWebhookOptions {
@@ -24,10 +24,8 @@ export interface ClusterWebhookOptions {
   /** Who has a certificate of it may ask; anybody may where absent. PEM file, read again when it changes. */
   webhookClientCa?: string
   installNamespace: string
-  /** The pair that is shown, and the files it comes from. */
+  /** The pair that is shown. */
   serving: WatchedTls
-  servingCert: string
-  servingKey: string
   store: ObjectReader & ObjectWatcher
   kubeVirts: Pick<Informer<KubeVirt>, 'list' | 'synced'>
   log: Log
@@ -55,11 +53,11 @@ export async function openClusterWebhooks(options: ClusterWebhookOptions): Promi
   )
   const needs = [{ name: 'admission', missing: async () => admission.missing() }]
   const callers =
-    webhookClientCa === undefined ? undefined : stack.use(await openCallers(options, webhookClientCa))
+    webhookClientCa === undefined ? undefined : stack.use(await openWatchedAuthority(webhookClientCa, log))
   const app = buildWebhookServer({
     tls: namelessTls(serving.current()),
     admission: admission.parts,
-    ...(callers && { callers: buildCertificateAuthenticator(() => callers.current().ca) }),
+    ...(callers && { callers: buildCertificateAuthenticator(() => callers.current()) }),
     needs,
     checks: [certificateCheck(serving)],
     log,
@@ -69,14 +67,6 @@ export async function openClusterWebhooks(options: ClusterWebhookOptions): Promi
   const url = await listenAt(app, listen)
   const open = stack.move()
   return { url, checks: needs, [Symbol.asyncDispose]: () => open.disposeAsync() }
-}
-
-/** The authority is read together with the serving pair, which is watched anyway. */
-function openCallers(
-  { servingCert, servingKey, log }: ClusterWebhookOptions,
-  ca: string,
-): Promise<WatchedTls> {
-  return openWatchedTls({ cert: servingCert, key: servingKey, ca }, log)
 }
 
 async function listenAt(app: FastifyInstance, listen: { host: string; port: number }): Promise<string> {

@@ -1,4 +1,5 @@
 import { Option } from 'commander'
+import { parseGoDuration } from '../lib/go-duration.ts'
 import { LOG_LEVELS } from './log.ts'
 
 /** `--log-level`. */
@@ -23,6 +24,13 @@ export function count(text: string): number {
   const number = Number(text)
   if (!Number.isSafeInteger(number) || number < 0) throw new RangeError(`${text} is no count`)
   return number
+}
+
+/** Milliseconds of a duration such as `30s` or `8760h`. Throws `RangeError`. */
+export function duration(text: string): number {
+  const ms = parseGoDuration(text) * 1000
+  if (ms <= 0) throw new RangeError(`${text} is no duration above nothing`)
+  return ms
 }
 
 /** For options that may be repeated. */

@@ -9,6 +9,7 @@ import { openEventRecorder } from '../store/event-recorder.ts'
 import { openInformer } from '../store/informer.ts'
 import { openLeadingStore } from '../store/leading-store.ts'
 import { ownArchitecture } from './architecture.ts'
+import { openInstallationCertificates, type CertificatePolicy } from './certificates/installation.ts'
 import { buildClusterExpander } from './cluster-expander.ts'
 import { openClusterNodes, type WorkerCallOptions } from './cluster-nodes.ts'
 import { openCluster, type ClusterOptions } from './cluster.ts'
@@ -16,7 +17,7 @@ import { openHealth } from './health.ts'
 import { Lead } from './lead.ts'
 import { openMigrationCertificates, type MigrationAuthorityFiles } from './migration-certificates.ts'
 import { KUBEVIRT_VERSION, readVersion } from './version.ts'
-import { openWatchedTls } from './watched-tls.ts'
+import { prepareTls } from './watched-tls.ts'
 
 /** What a controller process is started with. */
 export interface ControllerRoleOptions extends ClusterOptions, WorkerCallOptions, MigrationAuthorityFiles {
@@ -26,6 +27,8 @@ export interface ControllerRoleOptions extends ClusterOptions, WorkerCallOptions
   election: ElectionTimes
   /** `ADDRESS:PORT` of `/livez` and `/readyz`; not served where absent. */
   healthListen?: string
+  /** How the certificates of the installation are kept in Secrets; absent where somebody else makes them. */
+  certificates?: CertificatePolicy
   log: Log
   signal: AbortSignal
 }
@@ -42,14 +45,24 @@ export interface RunningController extends AsyncDisposable {
 export async function openControllerRole(options: ControllerRoleOptions): Promise<RunningController> {
   const { installNamespace: namespace, healthListen, log } = options
   await using stack = new AsyncDisposableStack()
-  const migrationCertificates = openMigrationCertificates(options)
   // What can be wrong here is found before anybody else is asked.
-  const tls = stack.use(await openWatchedTls(options.tls, log))
+  const prepared = stack.use(await prepareTls(options.tls, log))
   const { client, store } = stack.use(await openCluster(options))
+  const access = { store, namespace, clock: systemClock, signal: options.signal }
+  // Every controller keeps them, whoever leads: each write is refused where somebody else was quicker.
+  const certificates = options.certificates
+    ? stack.use(openInstallationCertificates({ ...access, ...options.certificates, log }))
+    : undefined
+  const tls = await prepared.open(access)
   const lead = new Lead({ store, namespace, times: options.election, log })
-  const nodes = stack.use(await openClusterNodes({ ...options, tls, store, namespace, leadership: lead }))
+  const nodes = stack.use(await openClusterNodes({ ...options, ...access, tls, leadership: lead }))
+  certificates?.reach((node) => nodes.directory.find(node) !== undefined)
   const common = { store: openLeadingStore(store, lead), clock: systemClock, log }
   const events = stack.use(openEventRecorder({ ...common, component: 'virtgate-controller' }))
+  const migrationCertificates = openMigrationCertificates(
+    options,
+    certificates && (() => certificates.signer()),
+  )
   const parts = { ...common, openInformer, nodes: nodes.directory, events, migrationCertificates }
   stack.use(lead)
   const config = buildConfig(options)

@@ -13,15 +13,16 @@ export interface MigrationAuthorityFiles {
 const DAYS = 3650
 
 /**
- * Issues the certificates of migrations by the authority in those files. Without files by one of this process alone:
- * then a migration whose target was made ready before a restart fails, and can be repeated.
+ * Issues the certificates of migrations by the authority in those files; without files by the one of the installation,
+ * where that is ours, or else by one of this process alone: then a migration whose target was made ready before a restart
+ * fails, and can be repeated.
  *
  * Throws `RangeError` where one file is named and not the other.
  */
-export function openMigrationCertificates({
-  migrationCaCert: cert,
-  migrationCaKey: key,
-}: MigrationAuthorityFiles): MigrationCertificates {
+export function openMigrationCertificates(
+  { migrationCaCert: cert, migrationCaKey: key }: MigrationAuthorityFiles,
+  installation?: () => Promise<KeyPair>,
+): MigrationCertificates {
   if ((cert === undefined) !== (key === undefined)) {
     throw new RangeError('give both --migration-ca-cert and --migration-ca-key, or neither')
   }
@@ -30,6 +31,7 @@ export function openMigrationCertificates({
     if (cert !== undefined && key !== undefined) {
       return { cert: await readFile(cert, 'utf8'), key: await readFile(key, 'utf8') }
     }
+    if (installation) return installation()
     own ??= createAuthority({ commonName: 'virtgate-migration-ca', now: new Date(), days: DAYS })
     return own
   }

@@ -7,6 +7,7 @@ import { buildServices } from '../../apiservice/services.ts'
 import { buildLauncherPodMutator, buildWebhookConfigurations } from '../../apiservice/webhooks.ts'
 import { WEBHOOKS } from '../../src/admission/webhooks/paths.ts'
 import type { ClusterRole, PolicyRule } from '../../src/kinds/core.ts'
+import { REGISTRATIONS, TLS_SECRETS } from '../../src/kinds/installation.ts'
 
 test('both versions of the group are forwarded to the Service, checked by its name', () => {
   const services = buildApiServices(DEFAULTS)
@@ -134,6 +135,16 @@ describe('webhooks', () => {
   })
 })
 
+test('every object that carries a caBundle is among those whose caBundle is kept', () => {
+  const names = (manifests: Manifest[]) => manifests.map(({ metadata }) => metadata.name)
+  const { apiServices, mutating, validating } = REGISTRATIONS
+  expect(names(buildApiServices(DEFAULTS))).toEqual(apiServices)
+  const webhooks = [...buildWebhookConfigurations(DEFAULTS), buildLauncherPodMutator(DEFAULTS)]
+  const named = (kind: string) => names(webhooks.filter((one) => one.kind === kind))
+  expect(named('MutatingWebhookConfiguration')).toEqual(mutating)
+  expect(named('ValidatingWebhookConfiguration')).toEqual(validating)
+})
+
 describe('roles', () => {
   const rulesOf = (manifests: readonly Manifest[], name: string): PolicyRule[] => {
     const role: (Manifest & Pick<ClusterRole, 'rules'>) | undefined = manifests.find(
@@ -163,6 +174,29 @@ describe('roles', () => {
         subjects: [{ kind: 'ServiceAccount', namespace: 'kubevirt', name: 'kubevirt-apiserver' }],
       }),
     )
+  })
+
+  test('I2: Secrets and registrations are kept by name; the API server reads two Secrets, and no key of an authority', () => {
+    const manifests = buildRbac(DEFAULTS)
+    const named = (kind: string, name: string): (Manifest & Pick<ClusterRole, 'rules'>) | undefined =>
+      manifests.find((one) => one.kind === kind && one.metadata.name === name)
+    const { serving, apiserver } = TLS_SECRETS
+    const ofServer = named('Role', 'kubevirt-apiserver-certificates')
+    expect(ofServer?.metadata.namespace).toBe('kubevirt')
+    expect(ofServer?.rules).toEqual([
+      {
+        apiGroups: [''],
+        resources: ['secrets'],
+        verbs: ['get', 'list', 'watch'],
+        resourceNames: [serving, apiserver],
+      },
+    ])
+    const ofController = [
+      ...(named('Role', 'kubevirt-controller-certificates')?.rules ?? []),
+      ...(named('ClusterRole', 'kubevirt-controller-registrations')?.rules ?? []),
+    ]
+    const unnamed = ofController.filter(({ resourceNames }) => !resourceNames?.length)
+    expect(unnamed.flatMap(({ verbs }) => verbs)).toEqual(['create', 'create'])
   })
 
   test('kube-apiserver is told of the first segment of deep subresources, too', () => {

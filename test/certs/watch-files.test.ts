@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { createAuthority, issue } from '../../certs/issue.ts'
-import { loadFiles, watchFiles } from '../../certs/watch-files.ts'
+import { pairSource, watchFiles } from '../../certs/watch-files.ts'
 
 const now = new Date()
 const ca = await createAuthority({ commonName: 'test-ca', now, days: 10 })
@@ -26,8 +26,8 @@ test.each(['certificate first', 'key first'])(
     const errors: string[] = []
     using stop = new AbortOnDispose()
     const changes = watchFiles(
-      files,
-      await loadFiles(files),
+      pairSource(files),
+      await pairSource(files).load(),
       stop.signal,
       (error) => errors.push(error.message),
       100,
@@ -55,7 +55,7 @@ test('a symlink swap, as Kubernetes mounts a Secret, is seen', async () => {
   const at = (name: string) => join(parent, '..data', name)
   const files = { cert: at('tls.crt'), key: at('tls.key'), ca: at('ca.crt') }
   using stop = new AbortOnDispose()
-  const changes = watchFiles(files, await loadFiles(files), stop.signal, fail, 50)
+  const changes = watchFiles(pairSource(files), await pairSource(files).load(), stop.signal, fail, 50)
   const next = changes.next()
   await symlink(second, join(parent, '..tmp'))
   await rename(join(parent, '..tmp'), join(parent, '..data'))
@@ -65,7 +65,7 @@ test('a symlink swap, as Kubernetes mounts a Secret, is seen', async () => {
 test('an abort ends it', async () => {
   const { files } = await folderWith(await newLeaf())
   using stop = new AbortOnDispose()
-  const changes = watchFiles(files, await loadFiles(files), stop.signal, fail)
+  const changes = watchFiles(pairSource(files), await pairSource(files).load(), stop.signal, fail)
   const next = changes.next()
   stop.abort()
   expect((await next).done).toBe(true)

@@ -41,8 +41,7 @@ beforeAll(async () => {
     await openApiServerRole({
       kubeconfig: await objects.kubeconfigOf('kubevirt', 'kubevirt-apiserver'),
       listen: '127.0.0.1:0',
-      servingCert: tls.cert,
-      servingKey: tls.key,
+      serving: { ...tls, ca: tls.cert },
       webhookListen: '127.0.0.1:0',
       webhookClientCa: await write('webhook-ca.crt', webhookCa.cert),
       installNamespace: 'kubevirt',

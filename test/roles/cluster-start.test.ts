@@ -37,7 +37,7 @@ async function writeConfig(server: string): Promise<string> {
 test('a role that lacks an option says which, and ends with 1', async () => {
   const { 'worker-ca': _ca, ...rest } = flags
   const { code, stderr } = await runRole('controller', rest)
-  expect(stderr).toContain('--worker-ca <file>')
+  expect(stderr).toContain('give --tls-cert, --tls-key, --worker-ca together, or none of them')
   expect(code).toBe(1)
 })
 

@@ -68,6 +68,8 @@ export function controllerRules(grants: readonly SubresourceGrant[]): PolicyRule
     rule('', ['nodes', 'nodes/status'], [...READ, 'create', 'update', 'patch']),
     rule('scheduling.k8s.io', ['priorityclasses'], READ),
     rule('coordination.k8s.io', ['leases'], WRITE),
+    // Whose tokens workers enrol with.
+    rule('authentication.k8s.io', ['tokenreviews'], ['create']),
     rule('apps', ['controllerrevisions'], WRITE),
     rule('kubevirt.io', ['*'], WRITE),
     rule('cdi.kubevirt.io', ['datavolumes'], WRITE),

@@ -1,0 +1,36 @@
+/** What the certificates of an installation say. */
+import { splitHosts } from '../../../certs/inspect.ts'
+import { roleUri } from '../../../certs/roles.ts'
+import { API_SERVICE_NAME, CONTROLLER_SERVICE_NAME } from '../../kinds/installation.ts'
+import type { LeafWish } from './outlets.ts'
+
+/** What the API server and the webhooks show; `hosts` are names and addresses besides those of the Service. */
+export function servingWish(namespace: string, hosts: readonly string[]): LeafWish {
+  const names = splitHosts([...serviceNames(API_SERVICE_NAME, namespace), ...hosts])
+  return { commonName: `${API_SERVICE_NAME}.${namespace}.svc`, usage: 'server', ...names }
+}
+
+/** What a process shows to workers that it calls. */
+export function callerWish(role: 'apiserver' | 'controller'): LeafWish {
+  return { commonName: role, usage: 'client', uris: [roleUri({ role })] }
+}
+
+/** What controllers show to workers that enrol: those go by the URI, at whatever address they find a controller. */
+export function enrolmentWish(namespace: string): LeafWish {
+  return {
+    commonName: 'enrolment',
+    usage: 'server',
+    dnsNames: serviceNames(CONTROLLER_SERVICE_NAME, namespace),
+    uris: [roleUri({ role: 'controller' })],
+  }
+}
+
+/** Source: "DNS for Services and Pods" in the Kubernetes documentation. */
+function serviceNames(service: string, namespace: string): string[] {
+  return [
+    service,
+    `${service}.${namespace}`,
+    `${service}.${namespace}.svc`,
+    `${service}.${namespace}.svc.cluster.local`,
+  ]
+}
