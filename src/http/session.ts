@@ -3,6 +3,7 @@ import { Writable, type Duplex } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { WebSocket } from 'ws'
 import { wait, type Clock } from '../lib/clock.ts'
+import { gatheringSink, type TakePiece } from '../lib/gathering-sink.ts'
 import { StreamEnded, type StreamEndReason } from '../lib/stream-end.ts'
 import type { ExecOutcome } from './framing/channels.ts'
 import { MessageRefused, type Framer } from './framing/framer.ts'
@@ -122,19 +123,16 @@ function countOf({ bytesToClient, bytesToGuest }: Traffic): Pick<Traffic, 'bytes
 
 /** Settles with how the guest's direction ended; never rejects. */
 async function copyToClient({ guest, socket, framer }: SessionParts, traffic: Traffic): Promise<SessionEnd> {
-  const client = new Writable({
-    objectMode: framer.hasBoundaries,
-    highWaterMark: framer.hasBoundaries ? BUFFER_MESSAGES : BUFFER_BYTES,
-    write(chunk: Buffer, _encoding, done) {
-      socket.send(chunk, { binary: true }, (error) => {
-        if (!error) {
-          traffic.bytesToClient += chunk.length
-          traffic.liveness.heard()
-        }
-        done(error)
-      })
-    },
-  })
+  const send: TakePiece = (bytes, done) => {
+    socket.send(bytes, { binary: true }, (error) => {
+      if (!error) {
+        traffic.bytesToClient += bytes.length
+        traffic.liveness.heard()
+      }
+      done(error)
+    })
+  }
+  const client = framer.hasBoundaries ? messageSink(send) : gatheringSink(BUFFER_BYTES, send)
   try {
     const stages = framer.open ? [guest, framer.open(), client] : [guest, client]
     await pipeline(stages)
@@ -143,6 +141,14 @@ async function copyToClient({ guest, socket, framer }: SessionParts, traffic: Tr
     if (error instanceof StreamEnded) return ENDED[error.reason]
     return socket.readyState === WebSocket.OPEN ? BACKEND_BROKE : CLIENT_GONE
   }
+}
+
+function messageSink(send: TakePiece): Writable {
+  return new Writable({
+    objectMode: true,
+    highWaterMark: BUFFER_MESSAGES,
+    write: (message: Buffer, _encoding, done) => send(message, done),
+  })
 }
 
 /** Settles once the client has gone, or with `undefined` where it is the guest that takes no more; never rejects. */

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { Writable, type Duplex } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { wait, type Clock } from '../lib/clock.ts'
+import { gatheringSink } from '../lib/gathering-sink.ts'
 import { StreamEnded } from '../lib/stream-end.ts'
 import { STREAM_BUFFER_BYTES, type StreamVerdict } from './wire.ts'
 
@@ -115,10 +116,7 @@ async function brokenOff(fromGuest: Promise<StreamVerdict>): Promise<void> {
 
 async function copyToClient(guest: Duplex, socket: Duplex): Promise<StreamVerdict> {
   // Not the socket itself: a guest that breaks must not take along what is still on its way to the client.
-  const client = new Writable({
-    highWaterMark: STREAM_BUFFER_BYTES,
-    write: (chunk: Buffer, _encoding, done) => void socket.write(chunk, done),
-  })
+  const client = gatheringSink(STREAM_BUFFER_BYTES, (piece, done) => void socket.write(piece, done))
   try {
     await pipeline(guest, client)
     return 'ended'
