@@ -48,6 +48,11 @@ export interface MachinePlan {
   slots: Record<string, string>
   /** How many root ports there are, spare ones included: where another QEMU has chosen that already. */
   rootPorts?: number
+  /**
+   * Ids of disks that were added to the running guest, which is on its way here: they are what they were there, whatever
+   * they would be had it been started with them.
+   */
+  plugged?: readonly string[]
   /** QEMU waits for the guest's state, and for being told where to listen for it. */
   incoming?: boolean
   /** Interface → device of the host that it is connected by, and what fits in its packets where that is stated. */

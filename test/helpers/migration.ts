@@ -84,6 +84,27 @@ export function countingVmi(name: string): Vmi {
   })
 }
 
+/** Writes so many MiB of its memory over and over, and counts on its console. */
+const WRITER = `#!/bin/sh
+dd if=/dev/urandom of=/tmp/one bs=64k count=16 2>/dev/null
+for _ in $(seq MIB); do cat /tmp/one; done >/tmp/from
+(while :; do dd if=/tmp/from of=/tmp/to bs=1M conv=notrunc 2>/dev/null; done) &
+i=0
+while :; do
+  i=$((i+1))
+  echo "count $i"
+  usleep 30000
+done
+`
+
+/** A guest that counts on its console and writes to its memory as fast as it can, to so many MiB of it. */
+export function writingVmi(name: string, mib: number): Vmi {
+  return guestVmi(name, {
+    volumes: [{ name: 'seed', cloudInitNoCloud: { userData: WRITER.replace('MIB', String(mib)) } }],
+    domain: { devices: { disks: [{ name: 'seed', disk: { bus: 'virtio', readonly: true } }] } },
+  })
+}
+
 /** A migration that is under way. */
 export interface Journey {
   uid: string
@@ -99,6 +120,8 @@ export interface JourneyOptions {
   encrypted?: boolean
   /** Called when the target is ready, before the guest is sent. */
   onReady?: (uid: string, reply: IncomingReply) => Promise<void> | void
+  /** What the source is told of where the target listens; what the target has said where absent. */
+  via?: (reply: IncomingReply) => Promise<IncomingReply>
   request?: Partial<SyncRequest>
 }
 
@@ -107,7 +130,7 @@ export async function depart(
   source: Mover,
   target: Mover,
   vmi: Vmi,
-  { epoch, options = {}, encrypted = true, onReady, request = {} }: JourneyOptions,
+  { epoch, options = {}, encrypted = true, onReady, via, request = {} }: JourneyOptions,
 ): Promise<Journey> {
   const uid = randomUUID()
   const ref = { guest: refOf(vmi), migrationUid: uid }
@@ -123,7 +146,7 @@ export async function depart(
   await source.startOutgoing({
     ...ref,
     epoch,
-    target: reply,
+    target: (await via?.(reply)) ?? reply,
     options: { ...QUICK, ...options },
     ...(tls && { tls: tls.source }),
   })

@@ -1,3 +1,4 @@
+import type { FieldPath } from '../../lib/field-path.ts'
 import type { MachinePlan } from '../plan.ts'
 import { invalidConfig } from './error.ts'
 import { DEVICES, deviceId } from './spec.ts'
@@ -8,16 +9,36 @@ import { DEVICES, deviceId } from './spec.ts'
  *
  * Throws `InvalidConfiguration` where two have the same.
  */
-export function bootIndexesOf({ spec }: MachinePlan): ReadonlyMap<string, number> {
+export function bootIndexesOf({
+  spec,
+  plugged = [],
+}: Pick<MachinePlan, 'spec' | 'plugged'>): ReadonlyMap<string, number> {
   const { disks = [], interfaces = [] } = spec.domain.devices
-  const named = [
-    ...disks.map((device, index) => ({ device, at: DEVICES.child('disks').index(index) })),
-    ...interfaces.map((device, index) => ({ device, at: DEVICES.child('interfaces').index(index) })),
-  ]
+  const diskPlaces = disks.map((device, index) => placeOf(device, DEVICES.child('disks').index(index)))
+  const cards = interfaces.map((device, index) => placeOf(device, DEVICES.child('interfaces').index(index)))
+  const added = diskPlaces.filter(({ id }) => plugged.includes(id))
+  const first = diskPlaces.filter((place) => !added.includes(place))
+  const ordered = orderedOf([...first, ...cards])
+  const indexes = ordered.size > 0 ? ordered : new Map(first.map(({ id }, index) => [id, index + 1]))
+  // One that came later has none but its own, and changes that of no other.
+  for (const { id, order } of added) if (order !== undefined) indexes.set(id, order)
+  return indexes
+}
+
+interface Place {
+  id: string
+  order: number | undefined
+  at: FieldPath
+}
+
+function placeOf({ name, bootOrder }: { name: string; bootOrder?: number }, at: FieldPath): Place {
+  return { id: deviceId(name, at.child('name')), order: bootOrder, at }
+}
+
+function orderedOf(places: readonly Place[]): Map<string, number> {
   const indexes = new Map<string, number>()
   const seen = new Set<number>()
-  for (const { device, at } of named) {
-    const order = device.bootOrder
+  for (const { id, order, at } of places) {
     if (order === undefined) continue
     const field = at.child('bootOrder')
     if (!Number.isSafeInteger(order) || order < 1)
@@ -25,13 +46,7 @@ export function bootIndexesOf({ spec }: MachinePlan): ReadonlyMap<string, number
     if (seen.has(order))
       throw invalidConfig(field, `another device has boot order ${order} already: give each its own`)
     seen.add(order)
-    indexes.set(deviceId(device.name, at.child('name')), order)
+    indexes.set(id, order)
   }
-  if (indexes.size > 0) return indexes
-  return new Map(
-    disks.map(({ name }, index) => [
-      deviceId(name, DEVICES.child('disks').index(index).child('name')),
-      index + 1,
-    ]),
-  )
+  return indexes
 }

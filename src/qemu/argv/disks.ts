@@ -146,7 +146,8 @@ function addDevice(build: Build, disk: Disk, threads: IoThreads, sataIndex: numb
   const { spec, at, id, bus, kind } = disk
   const common = commonPropertiesOf(disk, bootIndexes.get(id))
   if (bus === 'virtio') {
-    const queues = plan.spec.domain.devices.blockMultiQueue ? { 'num-queues': vcpus } : {}
+    const hasQueues = plan.spec.domain.devices.blockMultiQueue && !plan.plugged?.includes(id)
+    const queues = hasQueues ? { 'num-queues': vcpus } : {}
     const place = virtioPlace(build, id, at)
     line.device(at, {
       driver: virtioDriver(build, 'blk'),

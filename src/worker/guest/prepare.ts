@@ -40,6 +40,8 @@ export interface Arrival {
   machineType: string
   slots: Record<string, string>
   rootPorts: number
+  /** Ids of disks that were added while it ran. */
+  plugged: readonly string[]
   /** Image reference → digest that it has to have. */
   images: Record<string, string>
   makeDisks(context: VolumeContext): Promise<DiskFile[]>
@@ -102,7 +104,7 @@ export async function prepareGuest(
     ...(taps.length > 0 && { taps: buildTapPlan(taps) }),
     ...(sev && { sev }),
     ...(vsock && { vsock }),
-    ...(arrival && { rootPorts: arrival.rootPorts, incoming: true }),
+    ...(arrival && { rootPorts: arrival.rootPorts, plugged: arrival.plugged, incoming: true }),
     qemuVersion: parts.qemu.version,
     cpuFeatures: parts.qemu.cpuFeatures,
     deviceTypes: parts.qemu.deviceTypes,

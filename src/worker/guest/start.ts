@@ -7,7 +7,7 @@ import { isAlive, spawnQemu } from '../../qemu/process.ts'
 import type { SyncRequest } from '../../rpc/actions.ts'
 import type { GuestFiles } from '../files/paths.ts'
 import { type DiskRecord, disksOf } from '../migration/disks.ts'
-import { GENERATED_LIMIT, generatedBytes } from '../migration/facts.ts'
+import { GENERATED_LIMIT, generatedBytes, pluggedIn } from '../migration/facts.ts'
 import { hardwareOf } from '../migration/hardware.ts'
 import { type NotMigratable, whyNotMigratable } from '../migration/migratable.ts'
 import type { WorkerParts } from '../parts.ts'
@@ -16,7 +16,7 @@ import { startFailed } from './failure.ts'
 import { Machine, type MachineOptions } from './machine.ts'
 import { type Arrival, prepareGuest, type Prepared } from './prepare.ts'
 import type { Change, GuestRecord, Happened } from './record.ts'
-import type { GuestState, Launched } from './state.ts'
+import type { BuildRecord, GuestState, Launched } from './state.ts'
 import { sevLoaderSha } from './sev.ts'
 import { statusOf } from './status.ts'
 import { endQemu } from './stop.ts'
@@ -64,7 +64,7 @@ export async function startGuest(request: SyncRequest, options: StartOptions): P
     await record.keep({
       ...facts,
       process: undefined,
-      plugged: undefined,
+      plugged: pluggedIn(facts.build, prepared.plan),
       ...record.withEvents(CREATED, ...degraded),
     })
     // After they are written down, so that they are taken away even if this worker ends now.
@@ -142,9 +142,8 @@ export function machineOptions(
 
 type Facts = Pick<
   GuestState,
-  'launch' | 'slots' | 'acpi' | 'hasSerial' | 'logsSerial' | 'hasDisplay' | 'build' | 'status'
-> &
-  Pick<Change, 'notMigratable' | 'sevLoaderSha' | 'taps'>
+  'launch' | 'slots' | 'acpi' | 'hasSerial' | 'logsSerial' | 'hasDisplay' | 'status'
+> & { build: BuildRecord } & Pick<Change, 'notMigratable' | 'sevLoaderSha' | 'taps'>
 
 async function factsOf(request: SyncRequest, prepared: Prepared, parts: WorkerParts): Promise<Facts> {
   const { plan, built, user, digests, taps } = prepared

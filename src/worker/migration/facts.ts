@@ -3,8 +3,9 @@ import { readFile, stat } from 'node:fs/promises'
 import { isRecord } from '../../lib/json.ts'
 import { badRequest } from '../../lib/errors.ts'
 import type { MigrationFacts } from '../../rpc/actions.ts'
+import type { MachinePlan } from '../../qemu/plan.ts'
 import type { Machine } from '../guest/machine.ts'
-import type { BuildRecord, GuestState } from '../guest/state.ts'
+import type { BuildRecord, GuestState, PluggedRecord } from '../guest/state.ts'
 import type { WorkerParts } from '../parts.ts'
 import { type DiskRecord, isMirrored } from './disks.ts'
 import { MigrationFailed } from './failure.ts'
@@ -43,6 +44,8 @@ export interface GuestFacts {
   /** Every option of which the guest sees something. */
   hardware: Visible[]
   disks: DiskFacts[]
+  /** Ids of those devices among them that were added while it ran; absent where an older worker has written this. */
+  plugged?: string[]
   /** Image reference → digest. */
   images: Record<string, string>
   /** Its user has paused it. */
@@ -61,7 +64,7 @@ export async function collectFacts(
   const { build, slots, status, pausedBy } = state
   if (!build) throw new Error('a guest of which nothing was written down cannot be described')
   const sizes = await sizesOf(machine)
-  const { hardware, disks } = await readBuild(state, build, machine)
+  const { hardware, disks, plugged } = await readBuild(state, build, machine)
   const cpu = hardware.find(([option]) => option === '-cpu')?.[1] ?? ''
   const { major, minor } = qemu.version
   return {
@@ -75,6 +78,7 @@ export async function collectFacts(
     macs: macsOf(hardware),
     hardware,
     disks: await Promise.all(disks.map((disk) => describeDisk(disk, sizes))),
+    ...(plugged.length > 0 && { plugged }),
     images: build.images,
     paused: pausedBy === 'user',
   }
@@ -88,7 +92,7 @@ async function readBuild(
   { plugged = {} }: Readonly<GuestState>,
   build: BuildRecord,
   machine: Machine,
-): Promise<Pick<BuildRecord, 'hardware' | 'disks'>> {
+): Promise<Pick<BuildRecord, 'hardware' | 'disks'> & { plugged: string[] }> {
   const drives = await machine.command<{ inserted?: { 'node-name'?: string } }[]>('query-block')
   const nodes = new Set(drives.flatMap(({ inserted }) => inserted?.['node-name'] ?? []))
   const added = Object.entries(plugged).filter(([, { disk }]) => nodes.has(disk.node))
@@ -107,11 +111,25 @@ async function readBuild(
     )
   return {
     disks,
+    plugged: added.map(([id]) => id),
     hardware: [
       ...build.hardware.filter((one) => !gone.has(deviceIdOf(one) ?? '')),
       ...added.map(([, { device }]) => device),
     ],
   }
+}
+
+/** What of a build was added at another node while the guest ran there, so that it is known as that here, too. */
+export function pluggedIn(
+  { disks, hardware }: Pick<BuildRecord, 'hardware' | 'disks'>,
+  { plugged = [] }: Pick<MachinePlan, 'plugged'>,
+): Record<string, PluggedRecord> | undefined {
+  const found = plugged.flatMap((id): [string, PluggedRecord][] => {
+    const disk = disks.find(({ name }) => `ua-${name}` === id)
+    const device = hardware.find((one) => deviceIdOf(one) === id)
+    return disk && device ? [[id, { disk, device }]] : []
+  })
+  return found.length > 0 ? Object.fromEntries(found) : undefined
 }
 
 /** Block node → bytes, as the guest sees them. Throws as `Machine.command`. */

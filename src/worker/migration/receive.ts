@@ -47,12 +47,13 @@ export async function receiveGuest(request: IncomingRequest, options: StartOptio
 }
 
 function arrivalOf(facts: GuestFacts): Arrival {
-  const { machineType, slots, images, hardware } = facts
+  const { machineType, slots, images, hardware, plugged = [] } = facts
   return {
     machineType,
     slots,
     rootPorts: countRootPorts(hardware),
     images,
+    plugged,
     makeDisks: (context) => makeIncomingDisks(facts, context),
     check({ argv }) {
       const difference = differenceOf(hardware, hardwareOf(argv))

@@ -253,6 +253,40 @@ describe('the order of booting', () => {
   })
 })
 
+describe('a disk that was added to the guest while it ran elsewhere', () => {
+  const build = (orders: (number | undefined)[], plugged: string[]) =>
+    buildArgv({
+      ...makePlan({
+        disks: orders.map((_, index) => rawDisk(`d${index}`)),
+        devices: {
+          blockMultiQueue: true,
+          disks: orders.map((bootOrder, index) => ({
+            name: `d${index}`,
+            disk: { bus: 'virtio' },
+            ...(bootOrder !== undefined && { bootOrder }),
+          })),
+        },
+      }),
+      plugged,
+    }).argv
+
+  test('has no boot index, and takes none from those that the guest was started with', () => {
+    const argv = build([undefined, undefined, undefined], ['ua-d0'])
+    expect(['ua-d0', 'ua-d1', 'ua-d2'].map((id) => deviceOf(argv, id).bootindex)).toEqual([undefined, 1, 2])
+  })
+
+  test('keeps the boot order of its own, which does not take away that of the others', () => {
+    const argv = build([undefined, 5], ['ua-d1'])
+    expect(['ua-d0', 'ua-d1'].map((id) => deviceOf(argv, id).bootindex)).toEqual([1, 5])
+  })
+
+  test('has as many queues as QEMU gave it', () => {
+    const argv = build([undefined, undefined], ['ua-d1'])
+    expect(deviceOf(argv, 'ua-d0')).toHaveProperty('num-queues')
+    expect(deviceOf(argv, 'ua-d1')).not.toHaveProperty('num-queues')
+  })
+})
+
 describe('what does not go together is refused', () => {
   test.each<[string, string, Omit<DiskSpec, 'name'>, Partial<DiskFile>]>([
     ['InvalidConfiguration', 'disks[0]: is disk and cdrom at once', { disk: {}, cdrom: {} }, {}],
