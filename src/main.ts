@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { ACTIONS } from './cli/actions.ts'
 import { addAction } from './cli/commands/action.ts'
 import { addConsole } from './cli/commands/console.ts'
+import { addDoctor } from './cli/commands/doctor.ts'
 import { addValidate } from './cli/commands/validate.ts'
 import { addVnc } from './cli/commands/vnc.ts'
 import type { CommandContext } from './cli/context.ts'
@@ -23,6 +24,7 @@ function buildProgram(context: CommandContext): Command {
   for (const action of ACTIONS) addAction(program, action, context)
   addConsole(program, context)
   addVnc(program, context)
+  addDoctor(program, context, async () => (await import('./auth/bootstrap/needs.ts')).accountNeeds())
   program.commandsGroup('Commands that need no server:')
   addValidate(program, context, async () => (await import('./embedded/schemas/open.ts')).openSchemas())
   return program

@@ -1,0 +1,75 @@
+import type { PolicyRule } from '../../../kinds/core.ts'
+import { fine, wrong, type Account, type Check, type Doctor, type Finding } from '../check.ts'
+
+/** Reviews at a time: enough to be quick, and few enough that nobody notices. */
+const AT_ONCE = 10
+
+/** Whether our own parts may do what they have to. */
+export const rights: Check = {
+  name: 'rights',
+  isForEmbedded: false,
+  async run(doctor) {
+    const accounts = await doctor.accounts()
+    return Promise.all(accounts.map((account) => look(doctor, account)))
+  },
+}
+
+interface Right {
+  group: string
+  resource: string
+  subresource: string
+  verb: string
+  name?: string
+}
+
+/** Every right that a rule gives, one by one. */
+function* rightsOf({ apiGroups = [], resources = [], verbs, resourceNames }: PolicyRule): Iterable<Right> {
+  for (const group of apiGroups)
+    for (const full of resources)
+      for (const verb of verbs)
+        for (const name of resourceNames ?? [undefined]) {
+          const [resource = '', subresource = ''] = full.split('/')
+          yield { group, resource, subresource, verb, ...(name !== undefined && { name }) }
+        }
+}
+
+async function look(doctor: Doctor, { name, rules }: Account): Promise<Finding> {
+  const wanted = rules.flatMap((rule) => [...rightsOf(rule)])
+  const missing: Right[] = []
+  const left = wanted.values()
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      for (const right of left) if (!(await isAllowed(doctor, name, right))) missing.push(right)
+    }),
+  )
+  if (missing.length === 0) return fine(`${name} may do all that it has to (${wanted.length} rights)`)
+  const shown = missing.slice(0, 3).map(({ verb, group, resource, subresource }) => {
+    return `${verb} ${[resource, subresource].filter(Boolean).join('/')}${group && `.${group}`}`
+  })
+  return wrong(
+    `${name} may not ${shown.join(', ')}${missing.length > shown.length ? ` and ${missing.length - shown.length} more` : ''}`,
+    'install the chart again: a ClusterRole or its binding was changed',
+  )
+}
+
+async function isAllowed(
+  { client, namespace, signal }: Doctor,
+  account: string,
+  right: Right,
+): Promise<boolean> {
+  const { status } = await client.call<{ status: { allowed: boolean } }>({
+    method: 'POST',
+    path: '/apis/authorization.k8s.io/v1/subjectaccessreviews',
+    body: {
+      apiVersion: 'authorization.k8s.io/v1',
+      kind: 'SubjectAccessReview',
+      spec: {
+        user: `system:serviceaccount:${namespace}:${account}`,
+        groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated'],
+        resourceAttributes: right,
+      },
+    },
+    signal,
+  })
+  return status.allowed
+}

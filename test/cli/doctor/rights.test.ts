@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest'
+import { accountNeeds } from '../../../src/auth/bootstrap/needs.ts'
+import { doctorOf, examine } from '../../helpers/doctor.ts'
+
+const REVIEWS = 'POST /apis/authorization.k8s.io/v1/subjectaccessreviews'
+
+interface Review {
+  body?: {
+    spec: {
+      user: string
+      resourceAttributes: { verb: string; resource: string; subresource: string; group: string }
+    }
+  }
+}
+
+const accounts = async () => [
+  {
+    name: 'kubevirt-controller',
+    rules: [
+      { apiGroups: [''], resources: ['nodes', 'nodes/status'], verbs: ['get', 'patch'] },
+      { apiGroups: ['kubevirt.io'], resources: ['*'], verbs: ['list'] },
+      { nonResourceURLs: ['/metrics'], verbs: ['get'] },
+    ],
+  },
+]
+
+test('an account that may do everything is well', async () => {
+  const doctor = doctorOf({ [REVIEWS]: { status: { allowed: true } } }, { accounts })
+  expect(await examine('rights', doctor)).toEqual([
+    { verdict: 'ok', message: 'kubevirt-controller may do all that it has to (5 rights)' },
+  ])
+  const users = doctor.asked.map(({ body }) => (body as Review['body'])?.spec.user)
+  expect(new Set(users)).toEqual(new Set(['system:serviceaccount:kubevirt:kubevirt-controller']))
+})
+
+test('what an account may not do is said', async () => {
+  const review = ({ body }: Review) => ({
+    status: {
+      allowed:
+        body?.spec.resourceAttributes.subresource !== 'status' && body?.spec.resourceAttributes.group === '',
+    },
+  })
+  const [finding] = await examine('rights', doctorOf({ [REVIEWS]: review }, { accounts }))
+  expect(finding?.verdict).toBe('error')
+  expect(finding?.message).toBe(
+    'kubevirt-controller may not get nodes/status, patch nodes/status, list *.kubevirt.io',
+  )
+})
+
+test('many of them are counted', async () => {
+  const [finding] = await examine(
+    'rights',
+    doctorOf({ [REVIEWS]: { status: { allowed: false } } }, { accounts }),
+  )
+  expect(finding?.message).toMatch(/ and 2 more$/)
+})
+
+test('the accounts are ours, with the rights that the chart gives them', () => {
+  expect(accountNeeds().map(({ name }) => name)).toEqual(['kubevirt-apiserver', 'kubevirt-controller'])
+  expect(accountNeeds().every(({ rules }) => rules.length > 5)).toBe(true)
+})
