@@ -38,7 +38,8 @@ function messageOf(line: string): string {
 async function readTail(file: string, fromByte: number): Promise<string> {
   await using handle = await open(file, 'r')
   const { size } = await handle.stat()
-  const start = Math.max(fromByte, size - TAIL_BYTES)
+  // A log that was cut has none of what earlier starts wrote at its head.
+  const start = Math.max(fromByte <= size ? fromByte : 0, size - TAIL_BYTES)
   if (start >= size) return ''
   const buffer = Buffer.alloc(size - start)
   const { bytesRead } = await handle.read(buffer, 0, buffer.length, start)

@@ -9,8 +9,16 @@ import {
   type PolicyOptions,
 } from './certificate-options.ts'
 import type { ClusterOptions } from './cluster.ts'
-import { aborted, allowOrigin, collect, count, logLevel } from './command-options.ts'
-import { openAuditLog, openLog, type LogLevel } from './log.ts'
+import {
+  aborted,
+  allowOrigin,
+  auditLogMaxbackup,
+  auditLogMaxsize,
+  collect,
+  count,
+  logLevel,
+} from './command-options.ts'
+import { openAuditLog, openLog, type AuditLogOptions, type LogLevel } from './log.ts'
 import { ELECTION_TIMES } from '../lib/leadership.ts'
 import type { MigrationAuthorityFiles } from './migration-certificates.ts'
 
@@ -44,7 +52,7 @@ function addNodeOptions(command: Command): Command {
     .option('--worker-ca <file>', 'authority of the certificates of workers, PEM')
 }
 
-interface ApiServerCommandOptions extends ClusterCommandOptions {
+interface ApiServerCommandOptions extends ClusterCommandOptions, AuditLogOptions {
   listen: string
   tlsCert?: string
   tlsKey?: string
@@ -99,6 +107,8 @@ export function addApiServer(program: Command, signal: AbortSignal): void {
       DRAIN_SECONDS,
     )
     .option('--audit-log <file>', 'where it is written who did what; to standard error without it')
+    .addOption(auditLogMaxsize())
+    .addOption(auditLogMaxbackup())
     .addOption(allowOrigin())
     .addOption(logLevel())
     .action((_options: object, self: Command) => runApiServer(self.optsWithGlobals(), signal))
@@ -119,7 +129,7 @@ async function runApiServer(options: ApiServerCommandOptions, signal: AbortSigna
     ),
     drainSeconds: options.drain,
     allowedOrigins: options.allowOrigin,
-    audit: openAuditLog(options.auditLog),
+    audit: openAuditLog(options.auditLog, options),
     log: openLog(options.logLevel),
     signal,
   })

@@ -1,12 +1,39 @@
 import { Option } from 'commander'
 import { parseGoDuration } from '../lib/go-duration.ts'
-import { LOG_LEVELS } from './log.ts'
+import { AUDIT_LOG_DEFAULTS, LOG_LEVELS, QEMU_LOG_MAXSIZE } from './log.ts'
 
 /** `--log-level`. */
 export function logLevel(): Option {
   return new Option('--log-level <level>', 'how much is logged to standard error, as JSON lines')
     .choices(LOG_LEVELS)
     .default('warn')
+}
+
+/** `--audit-log-maxsize`, as kube-apiserver calls it. */
+export function auditLogMaxsize(): Option {
+  return new Option(
+    '--audit-log-maxsize <MiB>',
+    'how long the audit log gets before a new one begins; 0: without end',
+  )
+    .argParser(count)
+    .default(AUDIT_LOG_DEFAULTS.auditLogMaxsize)
+}
+
+/** `--audit-log-maxbackup`, as kube-apiserver calls it. */
+export function auditLogMaxbackup(): Option {
+  return new Option('--audit-log-maxbackup <n>', 'how many older audit logs are kept: FILE.1 is the youngest')
+    .argParser(count)
+    .default(AUDIT_LOG_DEFAULTS.auditLogMaxbackup)
+}
+
+/** `--qemu-log-maxsize`. */
+export function qemuLogMaxsize(): Option {
+  return new Option(
+    '--qemu-log-maxsize <MiB>',
+    'how much of what QEMU prints about a guest is kept (qemu.log); 0: all',
+  )
+    .argParser(count)
+    .default(QEMU_LOG_MAXSIZE)
 }
 
 /** `--allow-origin`. */

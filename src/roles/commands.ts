@@ -1,9 +1,18 @@
 /** The commands that run a part of virtgate: `up` and the roles of a cluster. */
 import { Option, type Command } from 'commander'
 import { addApiServer, addController } from './cluster-commands.ts'
-import { aborted, allowOrigin, collect, count, logLevel } from './command-options.ts'
+import {
+  aborted,
+  allowOrigin,
+  auditLogMaxbackup,
+  auditLogMaxsize,
+  collect,
+  count,
+  logLevel,
+  qemuLogMaxsize,
+} from './command-options.ts'
 import { defaultDataDir } from './data-dir.ts'
-import { openLog, type LogLevel } from './log.ts'
+import { openLog, type AuditLogOptions, type LogLevel } from './log.ts'
 import type { WorkerRoleOptions } from './worker.ts'
 
 /** Adds them to the program. They run until `signal` aborts. */
@@ -16,7 +25,7 @@ export function addRoles(program: Command, signal: AbortSignal): void {
   addWorker(program, signal)
 }
 
-interface UpOptions {
+interface UpOptions extends AuditLogOptions {
   data: string
   listen: string
   workers: number
@@ -25,6 +34,7 @@ interface UpOptions {
   hostDisk: string[]
   bridge: string[]
   allowOrigin: string[]
+  qemuLogMaxsize: number
   stopGuests?: boolean
   logLevel: LogLevel
 }
@@ -39,6 +49,9 @@ function addUp(program: Command, signal: AbortSignal): void {
     .option('--workers <n>', 'run guests in this many worker processes; 0: in this one', count, 0)
     .option('--host-disk <dir>', 'allow hostDisk volumes below this directory; may be repeated', collect, [])
     .option('--bridge <name>', 'allow guests on this bridge of the host; may be repeated', collect, [])
+    .addOption(auditLogMaxsize())
+    .addOption(auditLogMaxbackup())
+    .addOption(qemuLogMaxsize())
     .addOption(allowOrigin())
     .addOption(
       new Option(
@@ -108,6 +121,7 @@ function addWorker(program: Command, signal: AbortSignal): void {
       'where guests from other nodes arrive; where it listens if that is one address',
     )
     .option('--claims <dir>', 'where claims stand, as NAMESPACE/NAME; without it guests cannot use claims')
+    .addOption(qemuLogMaxsize())
     .addOption(new Option('--exit-with-stdin', 'end when standard input does').hideHelp())
     .addOption(logLevel())
     .action((options: WorkerCommandOptions) => runWorker(options, signal))

@@ -9,6 +9,7 @@ import { NodeDirectory } from '../rpc/nodes.ts'
 import type { DataDir } from './data-dir.ts'
 import { keepWorkerProcess } from './worker-process.ts'
 
+const MIB = 1024 * 1024
 /** There is one such process for a data directory, which holds it: it leads from first to last. */
 const SOLE_LEADER = { epoch: () => 1 }
 
@@ -21,6 +22,8 @@ export interface NodesOptions {
   certificates: CertificateStore
   hostDiskPrefixes: readonly string[]
   bridges: readonly string[]
+  /** MiB that what QEMU prints about a guest may have; 0 is no limit. */
+  qemuLogMaxsize: number
   log: Log
   onProgress?: ((text: string) => void) | undefined
   signal: AbortSignal
@@ -60,6 +63,7 @@ async function openHere(options: NodeOptions): Promise<AsyncDisposable> {
     nodeName: name,
     imagesDir: options.dirs.images,
     claimsDir: options.dirs.volumes,
+    qemuLogBytes: options.qemuLogMaxsize * MIB,
     clock: systemClock,
   })
   await directory.register(name, connectInProcess(worker.actions, log))
@@ -78,6 +82,7 @@ async function openProcess(options: NodeOptions): Promise<AsyncDisposable> {
     `--tls-cert=${files.cert}`,
     `--tls-key=${files.key}`,
     `--client-ca=${files.ca}`,
+    `--qemu-log-maxsize=${options.qemuLogMaxsize}`,
     ...options.hostDiskPrefixes.flatMap((prefix) => ['--host-disk', prefix]),
     ...options.bridges.flatMap((bridge) => ['--bridge', bridge]),
   ]

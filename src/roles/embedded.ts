@@ -18,12 +18,12 @@ import { openNodes, type OpenNodes } from './embedded-nodes.ts'
 import { buildEmbeddedServer } from './embedded-server.ts'
 import { parseListen, urlOf } from './listen.ts'
 import { holdDataDir } from './lock.ts'
-import { openAuditLog } from './log.ts'
+import { AUDIT_LOG_DEFAULTS, openAuditLog, QEMU_LOG_MAXSIZE, type AuditLogOptions } from './log.ts'
 import { readNodeNames } from './node-names.ts'
 import { KUBEVIRT_VERSION, readVersion } from './version.ts'
 
 /** How embedded mode is run. */
-export interface EmbeddedOptions {
+export interface EmbeddedOptions extends Partial<AuditLogOptions> {
   /** Data directory; made where it is missing. */
   data: string
   /** `ADDRESS:PORT`; port 0 takes a free one. */
@@ -40,6 +40,8 @@ export interface EmbeddedOptions {
   bridges?: readonly string[]
   /** Pages that may open consoles, besides our own, such as `https://console.example.org`. */
   allowedOrigins?: readonly string[]
+  /** MiB that what QEMU prints about a guest may have; 0 is no limit, 8 where absent. */
+  qemuLogMaxsize?: number
   log: Log
   /** Told what is being done, for people. */
   onProgress?: (text: string) => void
@@ -85,6 +87,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
       certificates,
       hostDiskPrefixes: options.hostDiskPrefixes ?? [],
       bridges: options.bridges ?? [],
+      qemuLogMaxsize: options.qemuLogMaxsize ?? QEMU_LOG_MAXSIZE,
       log,
       onProgress,
       signal,
@@ -101,7 +104,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
     certificates,
     schemas,
     log,
-    audit: openAuditLog(join(dirs.root, 'audit.log')),
+    audit: openAuditLog(join(dirs.root, 'audit.log'), { ...AUDIT_LOG_DEFAULTS, ...options }),
     allowedOrigins: options.allowedOrigins ?? [],
   })
   stack.defer(() => app.close())

@@ -28,6 +28,8 @@ export interface LocalWorkerOptions {
   backupDirs?: readonly string[] | undefined
   /** IP address at which guests from other nodes arrive; one of this machine alone where absent. */
   migrationAddress?: string | undefined
+  /** Bytes that what QEMU prints about a guest may have; 0 is no limit. */
+  qemuLogBytes: number
   clock: Clock
   log: Log
   /** Told what is being done, for people. */
@@ -62,6 +64,7 @@ export async function openLocalWorker(options: LocalWorkerOptions): Promise<Loca
       ...(options.claimsDir && { claimsDir: options.claimsDir }),
       ...(options.backupDirs && { backupDirs: options.backupDirs }),
       ...(options.migrationAddress && { migrationAddress: options.migrationAddress }),
+      qemuLogBytes: options.qemuLogBytes,
       clock,
       log,
     }),

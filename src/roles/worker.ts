@@ -6,6 +6,8 @@ import { parseListen } from './listen.ts'
 import { openLocalWorker } from './local-worker.ts'
 import { openWatchedTls } from './watched-tls.ts'
 
+const MIB = 1024 * 1024
+
 /** What a worker process is started with. Files are PEM. */
 export interface WorkerRoleOptions {
   node: string
@@ -28,6 +30,8 @@ export interface WorkerRoleOptions {
   backupDir: readonly string[]
   /** IP address at which guests from other nodes arrive. */
   migrationAddress?: string
+  /** MiB that what QEMU prints about a guest may have; 0 is no limit. */
+  qemuLogMaxsize: number
   log: Log
   signal: AbortSignal
 }
@@ -52,6 +56,7 @@ export async function openWorkerRole(options: WorkerRoleOptions): Promise<Runnin
       claimsDir: options.claims,
       backupDirs: options.backupDir.length > 0 ? options.backupDir : undefined,
       migrationAddress: migrationAddressOf(options),
+      qemuLogBytes: options.qemuLogMaxsize * MIB,
       clock: systemClock,
       log,
       onProgress: (text) => log.info({ node: options.node }, text),

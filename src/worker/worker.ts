@@ -34,6 +34,7 @@ import { checkRunDir, generatedDir, pinDir, type WorkerDirs } from './files/path
 import { openTerm } from './files/term.ts'
 import { Guests } from './guests.ts'
 import { Limit } from './limit.ts'
+import { keepLogsShort } from './log-keeper.ts'
 import { Cids } from './network/cids.ts'
 import { Taps } from './network/bridge/taps.ts'
 import { LoopbackGuard } from './network/loopback-guard.ts'
@@ -73,6 +74,8 @@ export interface WorkerOptions {
   migrationAddress?: string
   /** Bridges of this host that guests may be put on; none where absent. */
   bridges?: readonly string[]
+  /** Bytes that what QEMU prints about a guest may have; 0 is no limit, 8 MiB where absent. */
+  qemuLogBytes?: number
   /** Name or path of the program; `qemu-img` where absent. */
   qemuImg?: string
   /** Name or path of the program; `nft` where absent. */
@@ -94,6 +97,7 @@ export interface Worker extends Actions, AsyncDisposable {
 /** Images pulled, and guests started, at the same time. Source: contract 6.4. */
 const PULLS = 2
 const STARTS = 4
+const QEMU_LOG_BYTES = 8 * 1024 * 1024
 
 /**
  * Opens the worker of a node: takes hold of its state directory and adopts the guests that still run.
@@ -138,6 +142,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
     publish: (update) => watchers.publish(update),
   }
   const guests = opened.use(new Guests(parts))
+  opened.use(keepLogsShort({ dirs, limitBytes: options.qemuLogBytes ?? QEMU_LOG_BYTES, clock, log }))
   await guests.load()
   return buildWorker({ options, parts, guests, watchers, fence, opened: opened.move() })
 }

@@ -37,6 +37,9 @@ export function pinDir({ runDir }: WorkerDirs): string {
   return join(runDir, 'pin')
 }
 
+/** What a QEMU prints stands there, in the folder of its guest. */
+export const QEMU_LOG = 'qemu.log'
+
 /** The folder of images made from secrets, of all guests. */
 export function generatedDir({ runDir }: WorkerDirs): string {
   return join(runDir, 'generated')
@@ -61,7 +64,7 @@ export function guestFiles(dirs: WorkerDirs, uid: string): GuestFiles {
     stateDir,
     runDir,
     record: join(stateDir, 'state.json'),
-    log: join(stateDir, 'qemu.log'),
+    log: join(stateDir, QEMU_LOG),
     serialLog: join(stateDir, 'serial0.log'),
     disks: join(stateDir, 'disks'),
     generated: join(dirs.runDir, 'generated', uid),
