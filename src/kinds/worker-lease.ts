@@ -1,4 +1,4 @@
-/** The Leases by which the workers of a cluster are known: one for each node, in our own namespace. */
+/** How the workers of a cluster are known: one Lease for each node, in our own namespace, and marks on Node objects. */
 import { checkDns1123Subdomain } from '../lib/names.ts'
 import type { ObjectMeta } from './meta.ts'
 
@@ -10,6 +10,10 @@ export const WORKER_ADDRESS = 'virtgate.io/address'
 export const WORKER_TRUST = 'virtgate.io/trust'
 /** Which authority has signed the certificate that it shows: SHA-256 of its public key, base64url. */
 export const WORKER_ISSUER = 'virtgate.io/issuer'
+/** Bridges of a node's host that guests may be put on, with commas between: an annotation of Node objects. */
+export const BRIDGES = 'virtgate.io/bridges'
+/** Label by which a node is open or closed to guests. Source: KubeVirt's node labels. */
+export const SCHEDULABLE_LABEL = 'kubevirt.io/schedulable'
 /** What selects the Leases of workers. */
 export const WORKER_SELECTOR = `${WORKER_LABEL}=true`
 /** Seconds that a worker's Lease holds once the controller has heard of the worker. As a kubelet's. */

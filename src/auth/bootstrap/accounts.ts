@@ -62,6 +62,8 @@ export function controllerRules(grants: readonly SubresourceGrant[]): PolicyRule
     rule('', ['namespaces', 'configmaps', 'persistentvolumeclaims', 'resourcequotas'], READ),
     rule('', ['resourcequotas/status'], ['update']),
     rule('', ['pods'], ['list']),
+    // Which nodes reach a volume.
+    rule('', ['persistentvolumes'], ['get']),
     // The annotation that names a memory dump.
     rule('', ['persistentvolumeclaims'], ['patch']),
     rule('', ['events'], ['create', 'patch']),

@@ -1,11 +1,10 @@
 import type { Vmi, Vmim } from '../../kinds/kubevirt.ts'
 import { findCondition } from '../../kinds/meta.ts'
 import { configurationOf } from '../../kinds/configuration.ts'
-import { guestConfig } from '../vmi/config.ts'
-import { candidates } from '../vmi/place.ts'
+import type { Candidate, Choice } from '../placement/situation.ts'
 import { placementOf } from '../vmi/placed.ts'
-import { requestedMemory } from '../vmi/placement.ts'
-import type { Candidate } from '../vmi/placement.ts'
+import { resolveReferences } from '../vmi/references.ts'
+import { gather, situationOf, type Gathered } from '../vmi/situation.ts'
 import { writeVmi } from '../vmi/write.ts'
 import type { MigrationContext } from './context.ts'
 import { findPolicy } from './policy.ts'
@@ -21,10 +20,12 @@ export async function begin(context: MigrationContext, vmi: Vmi, vmim: Vmim): Pr
   if (obstacle) return obstacle
   const { memory, watch, store, kubeVirts } = context
   const { uid } = vmim.metadata
-  const choice = choose(context, vmi, vmim)
+  const { networks } = await resolveReferences(store, vmi.metadata.namespace, vmi.spec)
+  const gathered = await gather(context, vmi, networks)
+  const choice = choose(context, vmi, vmim, gathered)
   if ('refusal' in choice) return { waits: choice.refusal }
   const { nodeName } = choice
-  memory.choose(uid, nodeName, requestedMemory(vmi))
+  memory.choose(uid, nodeName, vmi)
   try {
     const policy = await findPolicy(store, vmi)
     const settings = migrationSettings(configurationOf(kubeVirts.list()))
@@ -58,23 +59,18 @@ function obstacleTo({ watch }: MigrationContext, vmi: Vmi): Exclude<Beginning, {
   return isBusy ? { waits: `node ${nodeName} is still busy with the migration before` } : undefined
 }
 
-function choose(context: MigrationContext, vmi: Vmi, { spec }: Vmim) {
-  const sourceNode = placementOf(vmi)
-  const all = candidates(context)
-  const source = context.nodeObjects.get('', sourceNode ?? '')
-  const reasons = new Map<string, number>()
-  const fitting = all.filter((candidate) => {
-    const reason = whyUnfit(context, vmi, candidate, source?.metadata.labels)
-    if (reason !== undefined) reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
-    return reason === undefined
+/** As for a guest that is to be started, but for nodes where one that runs cannot go on. */
+function choose(context: MigrationContext, vmi: Vmi, { spec }: Vmim, gathered: Gathered): Choice {
+  const source = context.nodeObjects.get('', placementOf(vmi) ?? '')
+  const situation = situationOf(context, gathered)
+  const candidates = situation.candidates.map((candidate): Candidate => {
+    const unfit = candidate.unfit ?? whyUnfit(context, vmi, candidate, source?.metadata.labels)
+    return { ...candidate, ...(unfit !== undefined && { unfit }) }
   })
   // On equal keys the guest's own selector wins: what is added may only narrow it.
   const nodeSelector = { ...spec.addedNodeSelector, ...vmi.spec.nodeSelector }
   const wanted = { ...vmi, spec: { ...vmi.spec, nodeSelector } }
-  const choice = context.placement(wanted, fitting, guestConfig(context))
-  if ('nodeName' in choice) return choice
-  const others = [...reasons].map(([reason, count]) => `${count} ${reason}`)
-  return { refusal: [choice.refusal, ...others].join(', ') }
+  return context.placement(wanted, { ...situation, candidates })
 }
 
 const MACHINE_TYPE = 'machine-type.node.kubevirt.io/'

@@ -4,7 +4,7 @@ import type { Informer } from '../../store/cache.ts'
 import type { NodeWatch } from '../node-watch.ts'
 import type { ControllerParts } from '../parts.ts'
 import type { GuestMemory } from '../vmi/memory.ts'
-import type { Placement } from '../vmi/placement.ts'
+import type { Placement } from '../placement/situation.ts'
 import type { MigrationDesk } from './desk.ts'
 import type { Turns } from './turns.ts'
 
@@ -17,7 +17,7 @@ export interface MigrationContext extends Pick<
   vmis: Pick<Informer<Vmi>, 'get' | 'by' | 'list'>
   /** With the index `vmi`, see `vmimIndexes`. */
   vmims: Pick<Informer<Vmim>, 'get' | 'by' | 'list'>
-  nodeObjects: Pick<Informer<Node>, 'get'>
+  nodeObjects: Pick<Informer<Node>, 'get' | 'list'>
   claims: Pick<Informer<PersistentVolumeClaim>, 'get'>
   kubeVirts: Pick<Informer<KubeVirt>, 'list'>
   watch: NodeWatch

@@ -11,8 +11,8 @@ import type { ControllerParts } from '../parts.ts'
 import { isSamePlace } from '../vmi/controller.ts'
 import type { NodeNews, VmiController } from '../vmi/controller.ts'
 import { holdingsOf } from '../vmi/placed.ts'
-import { placeByMemory } from '../vmi/placement.ts'
-import type { Placement } from '../vmi/placement.ts'
+import { placeByRules } from '../placement/placement.ts'
+import type { Placement } from '../placement/situation.ts'
 import { NODE_GRACE_MS } from '../vmi/write.ts'
 import { MigrationDesk } from './desk.ts'
 import { reconcileMigrations } from './reconcile.ts'
@@ -38,7 +38,7 @@ export function startMigrationController(
   parts: ControllerParts,
   caches: MigrationCaches,
   { watch, memory }: Pick<VmiController, 'watch' | 'memory'>,
-  placement: Placement = placeByMemory,
+  placement: Placement = placeByRules,
 ): MigrationController {
   const { clock, log } = parts
   const { vmis, vmims, kubeVirts, nodeObjects } = caches

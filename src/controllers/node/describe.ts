@@ -1,10 +1,9 @@
 import { checkLabelValue, checkQualifiedName } from '../../lib/names.ts'
 import type { Node } from '../../kinds/core.ts'
 import type { Condition } from '../../kinds/meta.ts'
-import { WORKER_LABEL } from '../../kinds/worker-lease.ts'
+import { BRIDGES, SCHEDULABLE_LABEL, WORKER_LABEL } from '../../kinds/worker-lease.ts'
 import type { NodeInfo } from '../../rpc/actions.ts'
 import { withCondition } from '../conditions.ts'
-import { SCHEDULABLE_LABEL } from '../vmi/placement.ts'
 
 const MACHINE_TYPE_PREFIX = 'machine-type.node.kubevirt.io/'
 const CPU_MODEL_PREFIX = 'cpu-model.node.kubevirt.io/'
@@ -32,9 +31,13 @@ export function capabilityLabels(info: NodeInfo): Record<string, string> {
   }
 }
 
-/** Annotations that tell what runs on the node. */
-export function versionAnnotations(info: NodeInfo): Record<string, string> {
-  return { 'virtgate.io/version': info.version, 'virtgate.io/qemu-version': info.qemuVersion }
+/** Annotations that tell what runs on the node, and what is there for guests. */
+export function nodeAnnotations(info: NodeInfo): Record<string, string> {
+  return {
+    'virtgate.io/version': info.version,
+    'virtgate.io/qemu-version': info.qemuVersion,
+    ...(info.bridges && { [BRIDGES]: info.bridges.join(',') }),
+  }
 }
 
 /** Labels that every Kubernetes node carries. */

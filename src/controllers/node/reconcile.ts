@@ -5,6 +5,7 @@ import type { Node } from '../../kinds/core.ts'
 import { LEASES, NAMESPACES, NODES } from '../../kinds/table.ts'
 import {
   formatMicroTime,
+  SCHEDULABLE_LABEL,
   WORKER_LABEL,
   WORKER_LEASE_SECONDS,
   workerLeaseName,
@@ -13,7 +14,6 @@ import type { NodeInfo } from '../../rpc/actions.ts'
 import type { Informer } from '../../store/cache.ts'
 import type { NodeWatch } from '../node-watch.ts'
 import type { ControllerParts } from '../parts.ts'
-import { SCHEDULABLE_LABEL } from '../vmi/placement.ts'
 import {
   buildAwayStatus,
   buildNodeStatus,
@@ -21,7 +21,7 @@ import {
   commonLabels,
   HEARTBEAT,
   mergeLabels,
-  versionAnnotations,
+  nodeAnnotations,
 } from './describe.ts'
 
 /** Milliseconds between renewals of a node's lease. As a kubelet. */
@@ -88,7 +88,7 @@ async function mark(
   if (!node) return
   const { labels: before = {}, annotations = {} } = node.metadata
   const labels = mergeLabels(before, ours)
-  const noted = { ...versionAnnotations(info), [HEARTBEAT]: heartbeatAt(annotations[HEARTBEAT], clock.now()) }
+  const noted = { ...nodeAnnotations(info), [HEARTBEAT]: heartbeatAt(annotations[HEARTBEAT], clock.now()) }
   const isNoted = Object.entries(noted).every(([name, value]) => annotations[name] === value)
   if (isNoted && isSameJson(labels, before)) return
   // A patch of these alone: the rest of a node may be a kubelet's.

@@ -5,7 +5,7 @@ import type { NodeWatch } from '../node-watch.ts'
 import type { ControllerParts } from '../parts.ts'
 import type { Awaited } from './awaited.ts'
 import type { GuestMemory } from './memory.ts'
-import type { Placement } from './placement.ts'
+import type { Placement } from '../placement/situation.ts'
 
 /** What a pass over a VMI reads and may do. */
 export interface VmiContext extends Pick<
@@ -13,8 +13,8 @@ export interface VmiContext extends Pick<
   'store' | 'nodes' | 'events' | 'clock' | 'log' | 'config'
 > {
   /** With the index `node`, see `vmiIndexes`. */
-  vmis: Pick<Informer<Vmi>, 'get' | 'by'>
-  nodeObjects: Pick<Informer<Node>, 'get'>
+  vmis: Pick<Informer<Vmi>, 'get' | 'by' | 'list'>
+  nodeObjects: Pick<Informer<Node>, 'get' | 'list'>
   claims: Pick<Informer<PersistentVolumeClaim>, 'get'>
   kubeVirts: Pick<Informer<KubeVirt>, 'list'>
   watch: NodeWatch

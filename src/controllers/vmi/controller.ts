@@ -5,15 +5,16 @@ import type { WorkQueue } from '../../lib/work-queue.ts'
 import type { Node, PersistentVolumeClaim } from '../../kinds/core.ts'
 import type { KubeVirt, Vmi } from '../../kinds/kubevirt.ts'
 import { keyOf } from '../../kinds/meta.ts'
+import { BRIDGES } from '../../kinds/worker-lease.ts'
 import type { Informer } from '../../store/cache.ts'
 import { splitKey, WORKERS } from '../keys.ts'
 import { startNodeWatch } from '../node-watch.ts'
 import type { NodeWatch } from '../node-watch.ts'
 import type { ControllerParts } from '../parts.ts'
+import { placeByRules } from '../placement/placement.ts'
+import type { Placement } from '../placement/situation.ts'
 import { openAwaited } from './awaited.ts'
 import { GuestMemory } from './memory.ts'
-import { placeByMemory } from './placement.ts'
-import type { Placement } from './placement.ts'
 import { holdingsOf } from './placed.ts'
 import { reconcileVmi } from './reconcile.ts'
 import { NODE_GRACE_MS } from './write.ts'
@@ -46,7 +47,7 @@ export function startVmiController(
   parts: ControllerParts,
   caches: VmiCaches,
   news: NodeNews,
-  placement: Placement = placeByMemory,
+  placement: Placement = placeByRules,
 ): VmiController {
   const { log, clock, nodes, random = Math.random } = parts
   const memory = new GuestMemory(clock.now())
@@ -125,7 +126,7 @@ function nodesOf(vmi: Vmi): string[] {
 /** Whether a node means the same to placement as before: most of its changes are signs of life. */
 export function isSamePlace(before: Node, after: Node): boolean {
   return isSameJson(
-    [before.metadata.labels, before.spec, before.status?.allocatable],
-    [after.metadata.labels, after.spec, after.status?.allocatable],
+    [before.metadata.labels, before.metadata.annotations?.[BRIDGES], before.spec, before.status?.allocatable],
+    [after.metadata.labels, after.metadata.annotations?.[BRIDGES], after.spec, after.status?.allocatable],
   )
 }

@@ -1,4 +1,6 @@
+import type { Vmi } from '../../kinds/kubevirt.ts'
 import type { GuestEvent } from '../../rpc/actions.ts'
+import type { PlacedGuest } from '../placement/situation.ts'
 
 /** What was told to a node, and in which of its sessions. */
 export interface Told {
@@ -21,8 +23,8 @@ type Telling = 'synced' | `${'removed' | 'settled'} ${string}`
 /** Remembers, by the UID of each VMI, what has been done already. */
 export class GuestMemory {
   readonly #guests = new Map<string, Remembered>()
-  /** Nodes just chosen, which the cache may not show yet: UID of VMI or migration → node and bytes asked of it. */
-  readonly #chosen = new Map<string, { nodeName: string; bytes: bigint }>()
+  /** Nodes just chosen, which the cache may not show yet, by the UID of the VMI or of its migration. */
+  readonly #chosen = new Map<string, PlacedGuest>()
   readonly #startedMs: number
 
   /** `startedMs`: when this process began; the one before it has recorded the events of earlier. */
@@ -50,19 +52,17 @@ export class GuestMemory {
     )
   }
 
-  choose(uid: string, nodeName: string, bytes: bigint): void {
-    this.#chosen.set(uid, { nodeName, bytes })
+  choose(uid: string, nodeName: string, vmi: Vmi): void {
+    this.#chosen.set(uid, { nodeName, vmi })
   }
 
   unchoose(uid: string): void {
     this.#chosen.delete(uid)
   }
 
-  /** Bytes asked of a node by guests that were just placed, those in `known` aside. */
-  chosenBytes(nodeName: string, known: ReadonlySet<string>): bigint {
-    return [...this.#chosen]
-      .filter(([uid, choice]) => choice.nodeName === nodeName && !known.has(uid))
-      .reduce((sum, [, { bytes }]) => sum + bytes, 0n)
+  /** Guests that a node was just chosen for, but for those that `isKnown`. */
+  chosen(isKnown: (uid: string, nodeName: string) => boolean): PlacedGuest[] {
+    return [...this.#chosen].filter(([uid, { nodeName }]) => !isKnown(uid, nodeName)).map(([, one]) => one)
   }
 
   forget(uid: string): void {

@@ -34,19 +34,19 @@ test('where no node takes the guest, that is told, and the migration fails after
   world.clock.advance(2_000)
   const over = await world.inPhase('move', 'Failed')
   expect(over.status?.migrationState?.failureReason).toMatch(
-    /^timeout: no node took the guest: .*node selector/,
+    /^timeout: no node took the guest: .*node affinity\/selector/,
   )
 })
 
 test('the memory of a guest on its way is charged once at each of its nodes', async () => {
   const world = await startMovingWorld()
-  // node-b: 4 GiB. What comes and what is there already go in together, but nothing is left then.
+  // node-b: 4 GiB. What comes and what is there go in together with what QEMU takes; nothing is left then.
   const big = { domain: { devices: {}, memory: { guest: '2Gi' } } }
   const one = await world.run('one', big)
   expect(one.status?.nodeName).toBe('node-b')
   await world.migrate()
   await world.inPhase('move', 'Running')
-  const rest = { domain: { devices: {}, memory: { guest: '1920Mi' } } }
+  const rest = { domain: { devices: {}, memory: { guest: '1560Mi' } } }
   const full = await world.run('full', { ...rest, nodeSelector: { 'kubernetes.io/hostname': 'node-b' } })
   expect(full.status?.nodeName).toBe('node-b')
   const more = { domain: { devices: {}, memory: { guest: '1Mi' } } }

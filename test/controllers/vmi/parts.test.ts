@@ -214,12 +214,17 @@ test('every field that names a Secret or a ConfigMap is found', () => {
 
 test('guests that were just placed count on their node until the cache knows them', () => {
   const memory = new GuestMemory(0)
-  memory.choose('u1', 'node-a', 100n)
-  memory.choose('u2', 'node-a', 10n)
-  memory.choose('u3', 'node-b', 1n)
-  expect(memory.chosenBytes('node-a', new Set(['u1']))).toBe(10n)
+  // Nothing else of it is looked at here.
+  const guest = (uid: string) => ({ metadata: { uid } }) as Vmi
+  for (const [uid, nodeName] of Object.entries({ u1: 'node-a', u2: 'node-a', u3: 'node-b' })) {
+    memory.choose(uid, nodeName, guest(uid))
+  }
+  const chosen = (known: string[]) =>
+    memory.chosen((uid) => known.includes(uid)).map(({ vmi, nodeName }) => `${vmi.metadata.uid} ${nodeName}`)
+  expect(chosen(['u1'])).toEqual(['u2 node-a', 'u3 node-b'])
   memory.forget('u2')
-  expect(memory.chosenBytes('node-a', new Set())).toBe(100n)
+  memory.unchoose('u3')
+  expect(chosen([])).toEqual(['u1 node-a'])
 })
 
 test('a guest’s events count as recorded once told; those from before this process do from the start', () => {
