@@ -47,13 +47,16 @@ export async function openFrontDoor(): Promise<FrontDoor> {
   const log = memoryLog()
   const { cert, key, ca: internal } = objects.certificates.files('apiserver')
   const pair = await servingPair(people)
+  const serving = {
+    cert: await write(objects, 'serving.crt', pair.cert),
+    key: await write(objects, 'serving.key', pair.key),
+  }
   const server = stack.use(
     await openApiServerRole({
       kubeconfig: await objects.kubeconfigOf('kubevirt', 'kubevirt-apiserver'),
       listen: '127.0.0.1:0',
       webhookListen: '127.0.0.1:0',
-      servingCert: await write(objects, 'serving.crt', pair.cert),
-      servingKey: await write(objects, 'serving.key', pair.key),
+      serving: { ...serving, ca: serving.cert },
       installNamespace: 'kubevirt',
       // Nobody listens there.
       node: ['node01=127.0.0.1:9'],
