@@ -120,6 +120,12 @@ function addWorker(program: Command, signal: AbortSignal): void {
       '--migration-address <ip>',
       'where guests from other nodes arrive; where it listens if that is one address',
     )
+    .option(
+      '--migration-network <name=ip>',
+      'where they arrive if migrations.network of the KubeVirt object has this name; may be repeated',
+      collect,
+      [],
+    )
     .option('--claims <dir>', 'where claims stand, as NAMESPACE/NAME; without it guests cannot use claims')
     .addOption(qemuLogMaxsize())
     .addOption(new Option('--exit-with-stdin', 'end when standard input does').hideHelp())

@@ -30,6 +30,8 @@ export interface LocalWorkerOptions {
   migrationAddress?: string | undefined
   /** Bytes that what QEMU prints about a guest may have; 0 is no limit. */
   qemuLogBytes: number
+  /** The same on networks that migrations may be bound to, by their names. */
+  migrationNetworks?: Readonly<Record<string, string>> | undefined
   clock: Clock
   log: Log
   /** Told what is being done, for people. */
@@ -65,6 +67,7 @@ export async function openLocalWorker(options: LocalWorkerOptions): Promise<Loca
       ...(options.backupDirs && { backupDirs: options.backupDirs }),
       ...(options.migrationAddress && { migrationAddress: options.migrationAddress }),
       qemuLogBytes: options.qemuLogBytes,
+      ...(options.migrationNetworks && { migrationNetworks: options.migrationNetworks }),
       clock,
       log,
     }),

@@ -3,6 +3,7 @@ import { systemClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { buildRpcServer } from '../rpc/server.ts'
 import { parseListen } from './listen.ts'
+import { parseMigrationNetworks } from './migration-networks.ts'
 import { openLocalWorker } from './local-worker.ts'
 import { openWatchedTls } from './watched-tls.ts'
 
@@ -32,6 +33,8 @@ export interface WorkerRoleOptions {
   migrationAddress?: string
   /** MiB that what QEMU prints about a guest may have; 0 is no limit. */
   qemuLogMaxsize: number
+  /** `NAME=IP`: the same for migrations that are bound to a network of that name. */
+  migrationNetwork: readonly string[]
   log: Log
   signal: AbortSignal
 }
@@ -45,6 +48,13 @@ export interface RunningWorker extends AsyncDisposable {
 export async function openWorkerRole(options: WorkerRoleOptions): Promise<RunningWorker> {
   await using stack = new AsyncDisposableStack()
   const { log, signal } = options
+  const migrationAddress = migrationAddressOf(options)
+  if (migrationAddress === undefined) {
+    log.warn(
+      { listen: options.listen },
+      'no guest can arrive from another node: name the address for that with --migration-address',
+    )
+  }
   const { actions, fence } = stack.use(
     await openLocalWorker({
       nodeName: options.node,
@@ -55,8 +65,9 @@ export async function openWorkerRole(options: WorkerRoleOptions): Promise<Runnin
       bridges: options.bridge,
       claimsDir: options.claims,
       backupDirs: options.backupDir.length > 0 ? options.backupDir : undefined,
-      migrationAddress: migrationAddressOf(options),
       qemuLogBytes: options.qemuLogMaxsize * MIB,
+      migrationAddress,
+      migrationNetworks: parseMigrationNetworks(options.migrationNetwork),
       clock: systemClock,
       log,
       onProgress: (text) => log.info({ node: options.node }, text),

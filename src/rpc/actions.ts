@@ -308,6 +308,8 @@ export interface IncomingRequest extends MigrationRef {
   facts: MigrationFacts
   /** Absent: not encrypted (`disableTLS`). */
   tls?: MigrationTls
+  /** Name of the network over which it is to arrive; absent: the one that the node uses for that. */
+  network?: string
 }
 
 /** Where a node waits for a guest. */

@@ -133,6 +133,7 @@ const checkIncomingFields = shape<IncomingRequest>({
   sync: record,
   facts: record,
   tls: maybe(tls),
+  network: maybe(text),
 })
 
 /** How a guest is sent. */

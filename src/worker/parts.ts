@@ -29,6 +29,8 @@ export interface WorkerParts {
   userOf: UserChooser
   /** IP address at which QEMUs wait for guests from other nodes. */
   migrationAddress: string
+  /** The same on networks that a migration may be bound to, by their names. */
+  migrationNetworks: Readonly<Record<string, string>>
   guard: LoopbackGuard
   taps: Taps
   cids: Cids

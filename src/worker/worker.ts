@@ -72,6 +72,8 @@ export interface WorkerOptions {
    * machine alone.
    */
   migrationAddress?: string
+  /** The same on networks that migrations may be bound to (`migrations.network`), by their names. */
+  migrationNetworks?: Readonly<Record<string, string>>
   /** Bridges of this host that guests may be put on; none where absent. */
   bridges?: readonly string[]
   /** Bytes that what QEMU prints about a guest may have; 0 is no limit, 8 MiB where absent. */
@@ -120,6 +122,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
     qemu: options.qemu,
     acceleration,
     migrationAddress: options.migrationAddress ?? LOCAL_MIGRATION_ADDRESS,
+    migrationNetworks: options.migrationNetworks ?? {},
     qemuImg: options.qemuImg ?? 'qemu-img',
     userOf: userChooser({ ...(user && { fixed: user }), needsKvm: acceleration.accelerator === 'kvm' }),
     cids: new Cids(),

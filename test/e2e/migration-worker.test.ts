@@ -16,7 +16,7 @@ requireQemu()('guests move between two workers of one machine', () => {
 
   beforeAll(async () => {
     a = await TestNode.open('node-a')
-    b = await TestNode.open('node-b')
+    b = await TestNode.open('node-b', { migrationNetworks: { fast: '127.87.0.9' } })
   })
   afterEach(async () => {
     await a.clear()
@@ -96,11 +96,16 @@ requireQemu()('guests move between two workers of one machine', () => {
     },
   )
 
-  test('a guest that its user has paused arrives paused, and goes on when it is told to', LONG, async () => {
+  test('a guest that its user has paused arrives paused, over the network that was named', LONG, async () => {
     const vmi = countingVmi('sleeper')
     await a.boot(vmi)
     await a.worker.pause(refOf(vmi))
-    const journey = await depart(a.worker, b.worker, vmi, { epoch: 1, encrypted: false })
+    await expect(depart(a.worker, b.worker, vmi, { epoch: 1, network: 'slow' })).rejects.toMatchObject({
+      code: 409,
+      message: expect.stringContaining('node node-b has no address on the network "slow"') as string,
+    })
+    const journey = await depart(a.worker, b.worker, vmi, { epoch: 1, encrypted: false, network: 'fast' })
+    expect(journey.reply.address).toBe('127.87.0.9')
     await reaches(b.worker, journey, 'done')
     await reaches(a.worker, journey, 'handedOver')
     const text = await a.release(journey)

@@ -118,6 +118,7 @@ export interface JourneyOptions {
   epoch: number
   options?: Partial<MigrationOptions>
   encrypted?: boolean
+  network?: string
   /** Called when the target is ready, before the guest is sent. */
   onReady?: (uid: string, reply: IncomingReply) => Promise<void> | void
   /** What the source is told of where the target listens; what the target has said where absent. */
@@ -130,7 +131,7 @@ export async function depart(
   source: Mover,
   target: Mover,
   vmi: Vmi,
-  { epoch, options = {}, encrypted = true, onReady, via, request = {} }: JourneyOptions,
+  { epoch, options = {}, encrypted = true, network, onReady, via, request = {} }: JourneyOptions,
 ): Promise<Journey> {
   const uid = randomUUID()
   const ref = { guest: refOf(vmi), migrationUid: uid }
@@ -141,6 +142,7 @@ export async function depart(
     sync: requestFor(vmi, { ...request, epoch: epoch + 1 }),
     facts,
     ...(tls && { tls: tls.target }),
+    ...(network && { network }),
   })
   await onReady?.(uid, reply)
   await source.startOutgoing({

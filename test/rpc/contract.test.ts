@@ -152,7 +152,7 @@ describe.each([
     const tls = { ca: 'ca', cert: 'cert', key: 'key', peerName: 'mig-m1-src' }
     const facts = await actions.migrationFacts(ref)
     expect(facts).toEqual({ form: 1, facts: { machine: 'pc-q35-7.2' } })
-    const incoming = { ...ref, sync: syncOf(GUEST), facts, tls }
+    const incoming = { ...ref, sync: syncOf(GUEST), facts, tls, network: 'fast' }
     const target = await actions.prepareIncoming(incoming)
     expect(target).toEqual({ address: '192.0.2.1', ports: { '40000': 49_152 } })
     const outgoing = { ...ref, epoch: 2, target, tls, options: TRANSFER }

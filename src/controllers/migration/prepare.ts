@@ -56,10 +56,10 @@ async function makeReady(
   try {
     const facts = await from.migrationFacts(ref, signal)
     const sync = await buildSync(context, vmi)
-    const tls = await credentialsOf(context, ref.migrationUid, state.migrationConfiguration?.disableTLS)
-    return {
-      reply: await to.prepareIncoming({ ...ref, sync, facts, ...(tls && { tls: tls.target }) }, signal),
-    }
+    const { disableTLS, network } = state.migrationConfiguration ?? {}
+    const tls = await credentialsOf(context, ref.migrationUid, disableTLS)
+    const request = { ...ref, sync, facts, ...(tls && { tls: tls.target }), ...(network && { network }) }
+    return { reply: await to.prepareIncoming(request, signal) }
   } catch (error) {
     if (isRefusal(error)) return { refusal: failureOf(error, 'incompatible-target') }
     throw error

@@ -24,8 +24,9 @@ export const DEFAULTS = {
 /** Settings of the cluster: `migrations` of the KubeVirt object over the defaults. What makes no sense is left aside. */
 export function migrationSettings({ migrations }: KubeVirtConfiguration): {
   [Name in keyof typeof DEFAULTS]: NonNullable<MigrationConfiguration[Name]>
-} {
+} & Pick<MigrationConfiguration, 'network'> {
   const given = isRecord(migrations) ? migrations : {}
+  const network = text(given['network'], '')
   return {
     allowAutoConverge: flag(given['allowAutoConverge'], DEFAULTS.allowAutoConverge),
     allowPostCopy: flag(given['allowPostCopy'], DEFAULTS.allowPostCopy),
@@ -34,6 +35,7 @@ export function migrationSettings({ migrations }: KubeVirtConfiguration): {
     completionTimeoutPerGiB: seconds(given['completionTimeoutPerGiB'], DEFAULTS.completionTimeoutPerGiB),
     disableTLS: flag(given['disableTLS'], DEFAULTS.disableTLS),
     maxDowntimeMs: count(given['maxDowntimeMs'], DEFAULTS.maxDowntimeMs),
+    ...(network !== '' && { network }),
     nodeDrainTaintKey: text(given['nodeDrainTaintKey'], DEFAULTS.nodeDrainTaintKey),
     parallelMigrationsPerCluster: count(
       given['parallelMigrationsPerCluster'],

@@ -3,6 +3,7 @@ import type { Machine } from '../guest/machine.ts'
 import type { Arrival } from '../guest/prepare.ts'
 import { startGuest, type StartOptions } from '../guest/start.ts'
 import { endQemu } from '../guest/stop.ts'
+import { addressOn } from './address.ts'
 import { type GuestFacts, mirroredOf, unwrapFacts } from './facts.ts'
 import { MigrationFailed } from './failure.ts'
 import { countRootPorts, differenceOf, hardwareOf } from './hardware.ts'
@@ -20,7 +21,8 @@ export async function receiveGuest(request: IncomingRequest, options: StartOptio
   const { parts, record, files } = options
   const facts = unwrapFacts(request.facts)
   checkTarget(facts, parts)
-  const { sync, tls } = request
+  const { sync, tls, network } = request
+  const address = addressOn(network, parts)
   const machine = await startGuest(
     { ...sync, vmi: asItRuns(sync.vmi, facts) },
     { ...options, arrival: arrivalOf(facts) },
@@ -29,7 +31,7 @@ export async function receiveGuest(request: IncomingRequest, options: StartOptio
     const reply = await listen(machine, {
       facts,
       disks: mirroredOf(facts),
-      address: parts.migrationAddress,
+      address,
       tls,
       tlsDir: tlsDir(files),
       user: record.state.launch?.user,

@@ -129,7 +129,7 @@ test('the best policy of the guest and its namespace reaches the source, and is 
     apiVersion: 'kubevirt.io/v1',
     kind: 'KubeVirt',
     metadata: { namespace: 'default', name: 'kubevirt' },
-    spec: { configuration: { migrations: { disableTLS: true, progressTimeout: 33 } } },
+    spec: { configuration: { migrations: { disableTLS: true, progressTimeout: 33, network: 'fast' } } },
   })
   await world.vmiUntil('web', ({ metadata }) => metadata.labels?.['app'] === 'db')
   await world.migrate()
@@ -137,6 +137,7 @@ test('the best policy of the guest and its namespace reaches the source, and is 
   expect(world.a.outgoing[0]?.options).toMatchObject({ bandwidthBytes: 8 * 1024 ** 2, progressSeconds: 33 })
   expect(world.a.outgoing[0]).not.toHaveProperty('tls')
   expect(world.b.incoming[0]).not.toHaveProperty('tls')
+  expect(world.b.incoming[0]).toMatchObject({ network: 'fast' })
   const state = (await world.vmi('web'))?.status?.migrationState
   expect(state).toMatchObject({
     migrationPolicyName: 'best',
