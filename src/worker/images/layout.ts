@@ -174,6 +174,6 @@ export async function writeAll(handle: FileHandle, chunk: Buffer, position?: num
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException // fs throws nothing else
     if (code !== 'ENOSPC' && code !== 'EDQUOT') throw cause
-    throw pullFailed('the disk that images are kept on is full: free some space or prune images', cause)
+    throw pullFailed('the disk that images are kept on is full: free some space', cause)
   }
 }

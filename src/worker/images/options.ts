@@ -30,8 +30,6 @@ export interface ImageStoreOptions {
   sleep?: Sleep
   /** Name or path of the program; `qemu-img` by default. */
   qemuImg?: string
-  /** Milliseconds since 1970. */
-  now?: () => number
 }
 
 /** How an image is wanted. */

@@ -127,7 +127,7 @@ async function checkRoom(
   if (missing.length > 0 && sumSizes(missing) > free) {
     throw pullFailed(
       `${name} needs ${formatMiB(sumSizes(missing))} on ${layout.root}, which has ${formatMiB(Math.max(free, 0))} ` +
-        'to spare: free some space or prune images',
+        'to spare: free some space',
     )
   }
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFile, readdir, rm } from 'node:fs/promises'
+import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isRecord } from '../../lib/json.ts'
 import { type Layout, ScratchFile, syncFolder } from './layout.ts'
@@ -25,7 +25,7 @@ export async function readReference(layout: Layout, name: string): Promise<Refer
 }
 
 /** All references in the store, by name. */
-export async function listReferences(layout: Layout): Promise<ReferenceRecord[]> {
+async function listReferences(layout: Layout): Promise<ReferenceRecord[]> {
   const files = (await readdir(layout.references)).filter((file) => file.endsWith('.json'))
   const records: ReferenceRecord[] = []
   for (const file of files) {
@@ -39,12 +39,6 @@ export async function listReferences(layout: Layout): Promise<ReferenceRecord[]>
 /** Writes down where a reference leads to. Each has a file of its own, so that two processes never collide. */
 export async function writeReference(layout: Layout, record: ReferenceRecord): Promise<void> {
   await replaceFile(layout, recordPath(layout, record.name), JSON.stringify(record))
-  await writeIndex(layout)
-}
-
-/** Forgets a reference. Its blobs go with the next `prune`. */
-export async function removeReference(layout: Layout, name: string): Promise<void> {
-  await rm(recordPath(layout, name), { force: true })
   await writeIndex(layout)
 }
 

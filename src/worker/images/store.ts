@@ -11,16 +11,9 @@ import type { LayerLimits } from './layers.ts'
 import { type Layout, blobPath, hasBlob, openLayout } from './layout.ts'
 import { type Descriptor, parseManifest } from './manifest.ts'
 import type { EnsureOptions, ImageDisk, ImageStoreOptions, LocalImage } from './options.ts'
-import { type PruneOptions, type Pruned, pruneStore } from './prune.ts'
 import { type PullProgress, pullImage } from './pull.ts'
 import { type Reference, RESERVED_REGISTRY, defaultPolicy, parseReference } from './reference.ts'
-import {
-  type ReferenceRecord,
-  listReferences,
-  readReference,
-  removeReference,
-  writeReference,
-} from './references.ts'
+import { type ReferenceRecord, readReference, writeReference } from './references.ts'
 import { sleep } from './retry.ts'
 import { SharedTasks } from './shared.ts'
 import { vetDisk } from './vet.ts'
@@ -113,21 +106,6 @@ export class ImageStore implements AsyncDisposable {
     await writeReference(this.#layout, { name: reference.name, manifest, openTo: [ANYBODY] })
     this.#options.log.info({ image: reference.name, digest: manifest.digest }, 'image imported')
     return this.#load(reference.name, manifest)
-  }
-
-  /** References of all images here. */
-  async list(): Promise<string[]> {
-    return (await listReferences(this.#layout)).map(({ name }) => name)
-  }
-
-  /** Forgets a reference; `prune` then removes what it alone needed. */
-  async remove(text: string): Promise<void> {
-    await removeReference(this.#layout, parseReference(text).name)
-  }
-
-  /** Removes what no reference leads to and no guest uses. */
-  async prune(options: PruneOptions): Promise<Pruned> {
-    return pruneStore(this.#layout, options, (this.#options.now ?? Date.now)())
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
