@@ -2,7 +2,7 @@ import { refusedKind } from '../kinds/kind.ts'
 import type { Clock } from '../lib/clock.ts'
 import { invalid, StatusError, type Cause } from '../lib/errors.ts'
 import type { ObjectReader, ObjectWriter } from '../store/store.ts'
-import { isKubeVirtAccount } from './accounts.ts'
+import { isKubeVirtUser } from './accounts.ts'
 import type { AdmissionRequest } from './admission.ts'
 import type { AdmissionConfig } from './config.ts'
 import { admissionOf } from './index.ts'
@@ -46,7 +46,7 @@ export async function openReview(
     request,
     object: request.object,
     ...(request.old && { old: request.old }),
-    isKubeVirt: isKubeVirtAccount(request.user, config),
+    isKubeVirt: isKubeVirtUser(request.user, config),
     config,
     clock: parts.clock,
     newUid: () => parts.newUid(),

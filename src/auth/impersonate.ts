@@ -5,13 +5,8 @@
 import { badRequest } from '../lib/errors.ts'
 import type { Authorizer, ResourceAttributes, User } from './access.ts'
 import { authorize } from './denied.ts'
-import {
-  ANONYMOUS,
-  parseServiceAccount,
-  serviceAccountGroups,
-  UNAUTHENTICATED,
-  withAuthenticatedGroup,
-} from './names.ts'
+import { parseServiceAccount, serviceAccountGroups } from '../kinds/service-account.ts'
+import { ANONYMOUS, UNAUTHENTICATED, withAuthenticatedGroup } from './names.ts'
 
 const USER = 'impersonate-user'
 const GROUP = 'impersonate-group'

@@ -12,7 +12,7 @@ import type { ServiceAccount } from '../kinds/core.ts'
 import { SERVICE_ACCOUNTS } from '../kinds/table.ts'
 import type { ObjectReader } from '../store/store.ts'
 import type { Authenticator, User } from './access.ts'
-import { serviceAccountUser, serviceAccountUserName } from './names.ts'
+import { serviceAccountUser, serviceAccountUserName } from '../kinds/service-account.ts'
 
 /** Issuer and audience where nothing else is asked for: what Kubernetes clients inside a cluster call the API. */
 export const DEFAULT_ISSUER = 'https://kubernetes.default.svc'

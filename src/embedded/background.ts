@@ -1,3 +1,4 @@
+import { serviceAccountUser } from '../kinds/service-account.ts'
 import type { User } from '../auth/access.ts'
 import type { Kind } from '../kinds/kind.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -16,8 +17,5 @@ export interface BackgroundParts {
 
 /** A part of Kubernetes' own controller manager, as it appears to admission. */
 export function systemUser(name: string): User {
-  return {
-    name: `system:serviceaccount:kube-system:${name}`,
-    groups: ['system:serviceaccounts', 'system:serviceaccounts:kube-system', 'system:authenticated'],
-  }
+  return serviceAccountUser({ namespace: 'kube-system', name })
 }

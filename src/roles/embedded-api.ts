@@ -2,7 +2,7 @@ import { randomInt, randomUUID } from 'node:crypto'
 import type { Admission } from '../admission/admission.ts'
 import { buildAdmission } from '../admission/build.ts'
 import type { AdmissionParts } from '../admission/judge.ts'
-import { kubeVirtAccount } from '../admission/accounts.ts'
+import { kubeVirtUser } from '../admission/accounts.ts'
 import { specDefaults } from '../admission/defaults.ts'
 import type { Authorizer } from '../auth/access.ts'
 import { bootstrapObjects, ensureBootstrap } from '../auth/bootstrap/bootstrap.ts'
@@ -133,8 +133,8 @@ export async function openEmbeddedApi(options: EmbeddedApiOptions): Promise<Embe
     api,
     rbac,
     authorizer,
-    asApiServer: api.as(kubeVirtAccount('apiserver')),
-    asController: api.as(kubeVirtAccount('controller')),
+    asApiServer: api.as(kubeVirtUser('apiserver')),
+    asController: api.as(kubeVirtUser('controller')),
     asSystem,
     expander: buildExpander({ reader, defaults: () => specDefaults(config()) }),
     reviews: { config: forReviews, reader, clock, newUid: randomUUID },

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
-import { kubeVirtAccount } from '../../src/admission/accounts.ts'
+import { kubeVirtUser } from '../../src/admission/accounts.ts'
 import type { Vmi } from '../../src/kinds/kubevirt.ts'
 import { VMIS } from '../../src/kinds/table.ts'
 import type { Disk, Volume } from '../../src/kinds/volumes.ts'
 import { causesOf, makeAdmission, requestOf, SOMEBODY } from '../helpers/admission.ts'
 
-const US = kubeVirtAccount('controller')
+const US = kubeVirtUser('controller')
 const ROOT: Volume = { name: 'root', containerDisk: { image: 'i' } }
 const ROOT_DISK: Disk = { name: 'root', disk: { bus: 'sata' } }
 const CD: Disk = { name: 'cd', cdrom: { bus: 'sata' } }

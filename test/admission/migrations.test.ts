@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { kubeVirtAccount } from '../../src/admission/accounts.ts'
+import { kubeVirtUser } from '../../src/admission/accounts.ts'
 import type { KubeObject } from '../../src/kinds/meta.ts'
 import { VMIMS, VMIS } from '../../src/kinds/table.ts'
 import type { ObjectReader } from '../../src/store/store.ts'
@@ -38,7 +38,7 @@ test('a migration names its guest, and leaves the priority to the controller', a
   ])
   expect(
     await causesOf(
-      create({ vmiName: 'guest', priority: 'system-critical' }, undefined, kubeVirtAccount('controller')),
+      create({ vmiName: 'guest', priority: 'system-critical' }, undefined, kubeVirtUser('controller')),
     ),
   ).toEqual([])
   expect(await causesOf(create({ vmiName: 'guest', sendTo: {} }))).toEqual(['NotSupported'])

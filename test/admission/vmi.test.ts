@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { kubeVirtAccount } from '../../src/admission/accounts.ts'
+import { kubeVirtUser } from '../../src/admission/accounts.ts'
 import type { User } from '../../src/auth/access.ts'
 import type { Vmi } from '../../src/kinds/kubevirt.ts'
 import { VMIS } from '../../src/kinds/table.ts'
@@ -202,7 +202,7 @@ test('only ten causes are told, and how many there are besides', async () => {
 test('labels that KubeVirt steers by are set by KubeVirt alone', async () => {
   const object = { metadata: { ...meta, labels: { 'kubevirt.io/nodeName': 'n' } }, spec: guest }
   expect(await causesOf(create(object))).toEqual(['NotSupported metadata.labels'])
-  const request = requestOf(VMIS, object, { user: kubeVirtAccount('controller') })
+  const request = requestOf(VMIS, object, { user: kubeVirtUser('controller') })
   expect(await causesOf(makeAdmission().review(request))).toEqual([])
 })
 
@@ -232,7 +232,7 @@ test.each(['apiserver', 'controller', 'handler', 'synchronization-controller'] a
     const { object } = await update(
       { spec, status: { phase: 'Failed', nodeName: 'n1' } },
       { spec: guest, status: { phase: 'Running', nodeName: 'n1' } },
-      { ...kubeVirtAccount(name), extra },
+      { ...kubeVirtUser(name), extra },
     )
     expect(object).toMatchObject({ spec, status: { phase: 'Failed' } })
   },

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { ResourceAttributes, User } from '../../src/auth/access.ts'
 import { authorize } from '../../src/auth/denied.ts'
 import { buildRbacAuthorizer } from '../../src/auth/rbac/authorizer.ts'
-import { serviceAccountUser } from '../../src/auth/names.ts'
+import { serviceAccountUser } from '../../src/kinds/service-account.ts'
 import {
   clusterRole,
   clusterRoleBinding,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { bootstrapObjects, ensureBootstrap } from '../../src/auth/bootstrap/bootstrap.ts'
-import { serviceAccountUser } from '../../src/auth/names.ts'
+import { serviceAccountUser } from '../../src/kinds/service-account.ts'
 import { aggregate, startRoleAggregation } from '../../src/auth/rbac/aggregation.ts'
 import { buildRbacAuthorizer } from '../../src/auth/rbac/authorizer.ts'
 import { openRbacCache } from '../../src/auth/rbac/cache.ts'

@@ -8,7 +8,7 @@ import { badRequest, type Cause } from '../../lib/errors.ts'
 import { isSameJson } from '../../lib/json.ts'
 import { checkLabelValue } from '../../lib/names.ts'
 import type { ObjectReader } from '../../store/store.ts'
-import { kubeVirtAccount } from '../accounts.ts'
+import { kubeVirtUser } from '../accounts.ts'
 import type { AdmissionRequest } from '../admission.ts'
 import type { KindAdmission, ReviewInput } from '../review-input.ts'
 
@@ -43,7 +43,7 @@ function* guestIsNamed({ object }: ReviewInput<Vmim, Facts>): Iterable<Cause> {
 
 /** Only the controller says what goes first. Contract: MIG-002. */
 function* priorityIsOurs({ object, request, config }: ReviewInput<Vmim, Facts>): Iterable<Cause> {
-  const isController = request.user.name === kubeVirtAccount('controller', config.installNamespace).name
+  const isController = request.user.name === kubeVirtUser('controller', config.installNamespace).name
   if ('priority' in object.spec && object.spec.priority !== undefined && !isController) {
     yield forbiddenValue(
       'spec.migrationPriority',

@@ -1,7 +1,7 @@
 import type { Vmi } from '../../kinds/kubevirt.ts'
 import { invalidValue } from '../../lib/causes.ts'
 import type { Cause } from '../../lib/errors.ts'
-import { kubeVirtAccount } from '../accounts.ts'
+import { kubeVirtUser } from '../accounts.ts'
 import type { ReviewInput } from '../review-input.ts'
 
 /** Where Kubernetes says which node a service account's token is bound to. */
@@ -13,7 +13,7 @@ const NODE_NAME = 'authentication.kubernetes.io/node-name'
  */
 export function* handlerIsOnItsNode({ request, object, old, config }: ReviewInput<Vmi>): Iterable<Cause> {
   const { user } = request
-  const isHandler = user.name === kubeVirtAccount('handler', config.installNamespace).name
+  const isHandler = user.name === kubeVirtUser('handler', config.installNamespace).name
   if (!isHandler || !old || !config.isGateOn('NodeRestriction')) return
   const [node] = user.extra?.[NODE_NAME] ?? []
   if (node === undefined) {

@@ -1,25 +1,16 @@
 /** The accounts that virtgate's own parts act as, and what they need. Source: contract, section 8.3, made smaller. */
 import type { PolicyRule, ServiceAccount, Subject } from '../../kinds/core.ts'
 import type { Draft, KubeObject } from '../../kinds/meta.ts'
-import type { ServiceAccountName } from '../names.ts'
+import { INSTALL_NAMESPACE, kubeVirtAccount, type ServiceAccountName } from '../../kinds/service-account.ts'
 import { clusterRole, clusterRoleBinding, READ, rule, WRITE } from './build.ts'
 import { subresourceRules, type SubresourceGrant } from './subresource-grants.ts'
 
-/** Where virtgate's own accounts live. */
-export const SYSTEM_NAMESPACE = 'kubevirt'
-
 /** The API server of the subresources. */
-export const API_SERVER_ACCOUNT: ServiceAccountName = {
-  namespace: SYSTEM_NAMESPACE,
-  name: 'kubevirt-apiserver',
-}
+export const API_SERVER_ACCOUNT = kubeVirtAccount('apiserver')
 /** The controllers. */
-export const CONTROLLER_ACCOUNT: ServiceAccountName = {
-  namespace: SYSTEM_NAMESPACE,
-  name: 'kubevirt-controller',
-}
+export const CONTROLLER_ACCOUNT = kubeVirtAccount('controller')
 /** The workers. It is bound to nothing: a worker asks the Kubernetes API for nothing (security.md, E4). */
-export const HANDLER_ACCOUNT: ServiceAccountName = { namespace: SYSTEM_NAMESPACE, name: 'kubevirt-handler' }
+export const HANDLER_ACCOUNT = kubeVirtAccount('handler')
 
 const LABELS = { 'kubevirt.io': '' }
 
@@ -87,7 +78,7 @@ export function controllerRules(grants: readonly SubresourceGrant[]): PolicyRule
 /** The accounts in `namespace`, their roles and what binds them. */
 export function systemAccounts(
   grants: readonly SubresourceGrant[],
-  namespace = SYSTEM_NAMESPACE,
+  namespace = INSTALL_NAMESPACE,
 ): Draft<KubeObject>[] {
   const inNamespace = ({ name }: ServiceAccountName): ServiceAccountName => ({ namespace, name })
   const [server, controller] = [inNamespace(API_SERVER_ACCOUNT), inNamespace(CONTROLLER_ACCOUNT)]

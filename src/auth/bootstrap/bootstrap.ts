@@ -5,7 +5,8 @@ import type { Kind } from '../../kinds/kind.ts'
 import type { Draft, KubeObject } from '../../kinds/meta.ts'
 import { CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, findKind } from '../../kinds/table.ts'
 import type { ObjectReader, ObjectWriter } from '../../store/store.ts'
-import { SYSTEM_NAMESPACE, systemAccounts } from './accounts.ts'
+import { INSTALL_NAMESPACE } from '../../kinds/service-account.ts'
+import { systemAccounts } from './accounts.ts'
 import { AUTOUPDATE } from './build.ts'
 import { kubernetesRoles } from './kubernetes-roles.ts'
 import { kubevirtRoles } from './kubevirt-roles.ts'
@@ -15,7 +16,7 @@ import { SUBRESOURCE_GRANTS, type SubresourceGrant } from './subresource-grants.
 type BootstrapStore = Pick<ObjectReader, 'get'> & Pick<ObjectWriter, 'create' | 'patch' | 'delete'>
 
 /** The namespaces every installation has. */
-export const NAMESPACE_NAMES: readonly string[] = ['default', 'kube-system', SYSTEM_NAMESPACE]
+export const NAMESPACE_NAMES: readonly string[] = ['default', 'kube-system', INSTALL_NAMESPACE]
 
 /** Everything an empty installation begins with, in the order it can be created. */
 export function bootstrapObjects(

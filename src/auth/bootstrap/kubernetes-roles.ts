@@ -4,7 +4,8 @@
  */
 import type { ClusterRole, ClusterRoleBinding } from '../../kinds/core.ts'
 import type { Draft } from '../../kinds/meta.ts'
-import { AUTHENTICATED, MASTERS, UNAUTHENTICATED } from '../names.ts'
+import { AUTHENTICATED } from '../../kinds/service-account.ts'
+import { MASTERS, UNAUTHENTICATED } from '../names.ts'
 import {
   aggregatedRole,
   aggregateTo,

@@ -1,7 +1,7 @@
 /** KubeVirt's roles. Source: contract, sections 8.1 and 8.2. */
 import type { ClusterRole, ClusterRoleBinding, PolicyRule } from '../../kinds/core.ts'
 import type { Draft } from '../../kinds/meta.ts'
-import { AUTHENTICATED } from '../names.ts'
+import { AUTHENTICATED } from '../../kinds/service-account.ts'
 import {
   aggregateTo,
   clusterRole,

@@ -2,7 +2,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { hasReason } from '../../lib/errors.ts'
 import { isSameJson } from '../../lib/json.ts'
 import type { Log } from '../../lib/log.ts'
-import { matchesLabels, type LabelRequirement } from '../../lib/selectors.ts'
+import { type LabelSelector, matchesLabels, requirementsOf, SelectorError } from '../../lib/selectors.ts'
 import { openWorkQueue } from '../../lib/work-queue.ts'
 import type { ClusterRole, PolicyRule } from '../../kinds/core.ts'
 import { CLUSTER_ROLES } from '../../kinds/table.ts'
@@ -18,19 +18,6 @@ export interface RoleAggregationOptions {
   log: Log
   /** Ends it. */
   signal: AbortSignal
-}
-
-/** A selector as it stands in an aggregation rule. Source: `metav1.LabelSelector`. */
-interface LabelSelector {
-  matchLabels?: Record<string, string>
-  matchExpressions?: { key: string; operator: string; values?: string[] }[]
-}
-
-const OPERATORS: Record<string, LabelRequirement['operator']> = {
-  In: 'in',
-  NotIn: 'notin',
-  Exists: 'exists',
-  DoesNotExist: '!exists',
 }
 
 /**
@@ -83,28 +70,21 @@ async function gather(
 /** The rules of all roles that `role` selects, in the order of their names, each rule once. */
 export function aggregate(role: ClusterRole, all: readonly ClusterRole[]): PolicyRule[] {
   const selectors: LabelSelector[] = role.aggregationRule?.clusterRoleSelectors ?? []
-  const wanted = selectors.map(requirementsOf)
   const chosen = all
     .filter(({ metadata }) => metadata.name !== role.metadata.name)
-    .filter(({ metadata }) => wanted.some((requirements) => matchesLabels(requirements, metadata.labels)))
+    .filter(({ metadata }) => selectors.some((selector) => selects(selector, metadata.labels)))
     .toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
   const rules = new Map<string, PolicyRule>()
   for (const rule of chosen.flatMap((each) => each.rules ?? [])) rules.set(JSON.stringify(rule), rule)
   return [...rules.values()]
 }
 
-function requirementsOf({ matchLabels = {}, matchExpressions = [] }: LabelSelector): LabelRequirement[] {
-  const labels = Object.entries(matchLabels).map(([key, value]) => ({
-    key,
-    operator: 'in' as const,
-    values: [value],
-  }))
-  const expressions = matchExpressions.map(({ key, operator, values = [] }) => ({
-    key,
-    // An operator nobody knows selects nothing: no label has one of no values.
-    ...(OPERATORS[operator]
-      ? { operator: OPERATORS[operator], values }
-      : { operator: 'in' as const, values: [] }),
-  }))
-  return [...labels, ...expressions]
+/** Whether a role is selected. A selector that cannot be read selects nothing: whoever wrote it granted nothing. */
+function selects(selector: LabelSelector, labels: Record<string, string> | undefined): boolean {
+  try {
+    return matchesLabels(requirementsOf(selector), labels)
+  } catch (error) {
+    if (!(error instanceof SelectorError)) throw error
+    return false
+  }
 }

@@ -10,7 +10,7 @@ import type {
 } from '../../kinds/core.ts'
 import { serviceUnavailable } from '../../lib/errors.ts'
 import type { User } from '../access.ts'
-import { serviceAccountUserName } from '../names.ts'
+import { serviceAccountUserName } from '../../kinds/service-account.ts'
 
 /** Roles and bindings as they are now. */
 export interface RbacSource {

@@ -2,28 +2,16 @@
 import type { Kind } from '../../kinds/kind.ts'
 import * as table from '../../kinds/table.ts'
 import { invalidValue } from '../../lib/causes.ts'
-import type { Cause } from '../../lib/errors.ts'
 import { isRecord, isSameJson } from '../../lib/json.ts'
 import { checkPathSegment } from '../../lib/names.ts'
 import { kindKey } from '../../store/sqlite/rows.ts'
-import type { AnyObject } from '../parts.ts'
 import { configMapStrategy, secretStrategy } from './config-data.ts'
 import { eventStrategy } from './events.ts'
 import { namespaceStrategy } from './namespaces.ts'
 import { limitRangeStrategy, quotaStrategy } from './quotas.ts'
 import type { Strategy } from './strategy.ts'
 
-function* keepsRoleRef(object: AnyObject, current: AnyObject | undefined): Iterable<Cause> {
-  if (current && !isSameJson(object.roleRef, current.roleRef)) {
-    yield invalidValue(
-      'roleRef',
-      'Invalid value: cannot change roleRef: delete the binding and create it anew',
-    )
-  }
-}
-
 const rbac: Strategy = { checkName: checkPathSegment }
-const binding: Strategy = { checkName: checkPathSegment, check: keepsRoleRef }
 
 const nodes: Strategy = {
   selectableFields: {
@@ -63,8 +51,8 @@ const STRATEGIES: readonly [Kind, Strategy][] = [
   [table.PRIORITY_CLASSES, priorityClasses],
   [table.ROLES, rbac],
   [table.CLUSTER_ROLES, rbac],
-  [table.ROLE_BINDINGS, binding],
-  [table.CLUSTER_ROLE_BINDINGS, binding],
+  [table.ROLE_BINDINGS, rbac],
+  [table.CLUSTER_ROLE_BINDINGS, rbac],
   [table.CONTROLLER_REVISIONS, revisions],
 ]
 

@@ -1,6 +1,6 @@
 /** Contract: admission-others.md, 4 to 6. */
 import { describe } from 'vitest'
-import { kubeVirtAccount } from '../../../src/admission/accounts.ts'
+import { kubeVirtUser } from '../../../src/admission/accounts.ts'
 import { stored, testRules, type Edits, type Subject } from '../../helpers/rule-cases.ts'
 
 const MIGRATION: Subject = {
@@ -35,7 +35,7 @@ describe('new migrations', () => {
       'MIG-002',
       { ...there, 'spec.priority': 'user-triggered' },
       'Forbidden spec.migrationPriority',
-      { ...there, 'spec.priority': 'x', '@user': { username: kubeVirtAccount('controller').name } },
+      { ...there, 'spec.priority': 'x', '@user': { username: kubeVirtUser('controller').name } },
     ],
     ['MIG-003', {}, '400', there],
     ['MIG-004', of(guest({ phase: 'Succeeded' })), '400', there],

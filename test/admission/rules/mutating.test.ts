@@ -1,6 +1,6 @@
 /** Contract: admission-mutating.md, 1 to 5. */
 import { describe, expect, test } from 'vitest'
-import { kubeVirtAccount } from '../../../src/admission/accounts.ts'
+import { kubeVirtUser } from '../../../src/admission/accounts.ts'
 import { getMember, isRecord } from '../../../src/lib/json.ts'
 import {
   complaintsOf,
@@ -564,7 +564,7 @@ describe('the rest of VMIs', () => {
   test('MUT-VMI-010: nobody else says how a guest is', async () => {
     const edits = { '@old': { 'status.phase': 'Running' }, 'status.phase': 'Failed', 'spec.hostname': 'x' }
     expect(await mutated(VMI, edits)).toMatchObject({ status: { phase: 'Running' }, spec: { hostname: 'x' } })
-    const user = { '@user': { username: kubeVirtAccount('controller').name } }
+    const user = { '@user': { username: kubeVirtUser('controller').name } }
     expect(await mutated(VMI, { ...edits, ...user })).toMatchObject({ status: { phase: 'Failed' } })
   })
 

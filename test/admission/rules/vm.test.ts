@@ -1,6 +1,6 @@
 /** Contract: admission-vm.md, 1, 3, 5 and 8 to 10. */
 import { describe, expect, test } from 'vitest'
-import { kubeVirtAccount } from '../../../src/admission/accounts.ts'
+import { kubeVirtUser } from '../../../src/admission/accounts.ts'
 import { complaintsOf, GUEST, NEW_VM, respond, testRules, type Edits } from '../../helpers/rule-cases.ts'
 
 const T = 'spec.template.spec'
@@ -124,7 +124,7 @@ describe('the spec', () => {
       'NotSupported spec.template.metadata.labels',
       {
         [LABELS]: { 'kubevirt.io/nodeName': 'n1' },
-        '@user': { username: kubeVirtAccount('apiserver').name },
+        '@user': { username: kubeVirtUser('apiserver').name },
       },
     ],
     [

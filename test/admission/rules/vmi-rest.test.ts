@@ -1,11 +1,11 @@
 /** Contract: admission-vmi.md, 4.19 and 5 to 10. */
 import { describe } from 'vitest'
-import { kubeVirtAccount } from '../../../src/admission/accounts.ts'
+import { kubeVirtUser } from '../../../src/admission/accounts.ts'
 import { NEW_VMI, testRules, type Edits } from '../../helpers/rule-cases.ts'
 
 const DOMAIN = 'spec.domain'
 const DEVICES = `${DOMAIN}.devices`
-const CONTROLLER = { username: kubeVirtAccount('controller').name }
+const CONTROLLER = { username: kubeVirtUser('controller').name }
 
 describe('eviction and devices of the host', () => {
   const gpu = (name: string, display: object | undefined) => ({

@@ -1,6 +1,6 @@
 /** Contract: admission-vmi.md, 11. */
 import { describe, test, expect } from 'vitest'
-import { kubeVirtAccount } from '../../../src/admission/accounts.ts'
+import { kubeVirtUser } from '../../../src/admission/accounts.ts'
 import {
   complaintsOf,
   NEW_VMI,
@@ -12,7 +12,7 @@ import {
 
 const VMI: Subject = { ...NEW_VMI, path: '/virtualmachineinstances-validate-update' }
 const SOMEBODY = { '@old': {} }
-const CONTROLLER = { '@user': { username: kubeVirtAccount('controller').name } }
+const CONTROLLER = { '@user': { username: kubeVirtUser('controller').name } }
 const NODE = 'authentication.kubernetes.io/node-name'
 const CPU = 'spec.domain.cpu'
 const K = 'spec.domain.devices.disks'
@@ -35,7 +35,7 @@ function change(before: Edits, after: Edits): Edits {
 }
 
 const handler = (extra: Record<string, string[]>): Edits => ({
-  '@user': { username: kubeVirtAccount('handler').name, extra },
+  '@user': { username: kubeVirtUser('handler').name, extra },
 })
 
 describe('who changes a guest', () => {

@@ -8,7 +8,6 @@ import {
   EVENTS,
   NAMESPACES,
   PVCS,
-  ROLE_BINDINGS,
   SECRETS,
   VMS,
 } from '../../../src/kinds/table.ts'
@@ -89,12 +88,8 @@ test('what is immutable stays, its labels do not', async () => {
 test('some things are fixed when they are made', async () => {
   using r = await openRegistry()
   await create(r, SECRETS, 's')
-  await create(r, ROLE_BINDINGS, 'b', {
-    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'x' },
-  })
   await create(r, CONTROLLER_REVISIONS, 'c', { revision: 1, data: { a: 1 } })
   expect(await fieldsOf(merge(r, SECRETS, 's', { type: 'other' }))).toEqual(['type'])
-  expect(await fieldsOf(merge(r, ROLE_BINDINGS, 'b', { roleRef: { name: 'y' } }))).toEqual(['roleRef'])
   expect(await fieldsOf(merge(r, CONTROLLER_REVISIONS, 'c', { data: { a: 2 } }))).toEqual(['data'])
 })
 

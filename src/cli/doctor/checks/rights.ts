@@ -1,3 +1,4 @@
+import { serviceAccountUser } from '../../../kinds/service-account.ts'
 import type { PolicyRule } from '../../../kinds/core.ts'
 import { fine, wrong, type Account, type Check, type Doctor, type Finding } from '../check.ts'
 
@@ -57,6 +58,7 @@ async function isAllowed(
   account: string,
   right: Right,
 ): Promise<boolean> {
+  const { name: user, groups } = serviceAccountUser({ namespace, name: account })
   const { status } = await client.call<{ status: { allowed: boolean } }>({
     method: 'POST',
     path: '/apis/authorization.k8s.io/v1/subjectaccessreviews',
@@ -64,8 +66,8 @@ async function isAllowed(
       apiVersion: 'authorization.k8s.io/v1',
       kind: 'SubjectAccessReview',
       spec: {
-        user: `system:serviceaccount:${namespace}:${account}`,
-        groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated'],
+        user,
+        groups,
         resourceAttributes: right,
       },
     },
