@@ -80,6 +80,9 @@ const LAUNCHER: readonly Registration[] = [
   },
 ]
 
+/** A guest that is admitted has room kept for it in the quotas of its namespace. */
+const RESERVES = { sideEffects: 'NoneOnDryRun' } as const
+
 /** Contract: 7.2. */
 const VALIDATING: readonly Registration[] = [
   {
@@ -105,11 +108,13 @@ const VALIDATING: readonly Registration[] = [
     name: 'virtualmachineinstances-create-validator.kubevirt.io',
     path: '/virtualmachineinstances-validate-create',
     operations: CREATE,
+    more: RESERVES,
   },
   {
     name: 'virtualmachineinstances-update-validator.kubevirt.io',
     path: '/virtualmachineinstances-validate-update',
     operations: UPDATE,
+    more: RESERVES,
   },
   { name: 'virtualmachine-validator.kubevirt.io', path: '/virtualmachines-validate', operations: BOTH },
   {

@@ -8,6 +8,17 @@ import type { AdmissionConfig } from './config.ts'
 import { admissionOf } from './index.ts'
 import type { KindAdmission, ReviewInput, ReviewPurpose } from './review-input.ts'
 
+/** What a namespace lets guests have, where reviews are all that is asked of us: the write itself is somebody else's. */
+export interface NamespaceLimits {
+  /** The request, with what the namespace gives to new guests that say nothing. Asked before an object is completed. */
+  complete(request: AdmissionRequest): Promise<AdmissionRequest>
+  /**
+   * Has the last word on what is admitted, and keeps room for it, but for a dry run. Throws 403 where the namespace has
+   * no room for it, 429 where too many are asking at once.
+   */
+  admit(request: AdmissionRequest): Promise<void>
+}
+
 /** What admission is put together from. */
 export interface AdmissionParts {
   /** Asked at each review, so that a change of the KubeVirt object counts at once. */
@@ -16,6 +27,8 @@ export interface AdmissionParts {
   reader: ObjectReader
   /** For what has to be done about an eviction; absent: nothing can be. */
   writer?: Pick<ObjectWriter, 'patch'>
+  /** Asked by webhooks; absent where the store keeps the books. */
+  limits?: NamespaceLimits
   clock: Pick<Clock, 'now'>
   /** A UUID nobody has. Contract: MUT-P-008. */
   newUid(): string

@@ -17,7 +17,8 @@ import { copyJson } from '../lib/json.ts'
 import type { Log } from '../lib/log.ts'
 import type { Informer } from '../store/cache.ts'
 import { openInformer } from '../store/informer.ts'
-import type { ObjectReader, ObjectWatcher, Selection } from '../store/store.ts'
+import type { ObjectReader, Selection, Store } from '../store/store.ts'
+import { openClusterLimits } from './cluster-limits.ts'
 
 /** What reviews are answered with. */
 export interface ClusterAdmission extends AsyncDisposable {
@@ -28,7 +29,7 @@ export interface ClusterAdmission extends AsyncDisposable {
 
 /** What it is opened with. */
 export interface ClusterAdmissionOptions {
-  store: ObjectReader & ObjectWatcher
+  store: Store
   /** The KubeVirt objects, which somebody else follows. */
   kubeVirts: Pick<Informer<KubeVirt>, 'list' | 'synced'>
   installation: Installation
@@ -36,19 +37,26 @@ export interface ClusterAdmissionOptions {
   log: Log
 }
 
-/** Follows the presets; everything else that rules ask for is read as it is at that moment (contract: section 11). */
+/** Follows presets, guests and LimitRanges; everything else that rules ask for is read as it is at that moment (contract: section 11). */
 export function openClusterAdmission(options: ClusterAdmissionOptions): ClusterAdmission {
   const { store, kubeVirts, clock, log } = options
   const stop = new AbortController()
   const indexes = { namespace: ({ metadata }: KubeObject) => [metadata.namespace ?? ''] }
   const presets = openInformer(store, VMI_PRESETS, {}, { signal: stop.signal, clock, log, indexes })
-  const waiting = new Set(['KubeVirt objects', 'VirtualMachineInstancePresets'])
+  const limits = openClusterLimits(store, clock, log)
+  const waiting = new Set([
+    'KubeVirt objects',
+    'VirtualMachineInstancePresets',
+    'VirtualMachineInstances and LimitRanges',
+  ])
   void kubeVirts.synced.then(() => waiting.delete('KubeVirt objects'))
   void presets.synced.then(() => waiting.delete('VirtualMachineInstancePresets'))
+  void limits.synced.then(() => waiting.delete('VirtualMachineInstances and LimitRanges'))
   return {
     parts: {
       config: followConfig(options),
       reader: buildCachedReader(store, VMI_PRESETS, presets),
+      limits,
       clock,
       newUid: randomUUID,
     },
@@ -56,7 +64,7 @@ export function openClusterAdmission(options: ClusterAdmissionOptions): ClusterA
       waiting.size > 0 ? `the ${[...waiting].join(' and ')} have not been read yet; see the log` : undefined,
     async [Symbol.asyncDispose]() {
       stop.abort()
-      await presets.closed
+      await Promise.all([presets.closed, limits[Symbol.asyncDispose]()])
     },
   }
 }

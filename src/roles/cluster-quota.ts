@@ -7,7 +7,10 @@ import { openInformer } from '../store/informer.ts'
 import type { Store } from '../store/store.ts'
 
 /** A ledger on the quotas of a Kubernetes API, with the guests kept in memory. */
-export interface OpenLedger extends QuotaLedger, AsyncDisposable {}
+export interface OpenLedger extends QuotaLedger, AsyncDisposable {
+  /** Settles when the guests have been read for the first time. */
+  synced: Promise<void>
+}
 
 /** Index of guests by their namespace. */
 const BY_NAMESPACE = 'namespace'
@@ -25,6 +28,7 @@ export function openClusterLedger(store: Store, clock: Clock, log: Log): OpenLed
     clock,
   })
   return {
+    synced: guests.synced,
     async reserve(write) {
       await guests.synced
       await ledger.reserve(write)

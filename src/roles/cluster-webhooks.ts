@@ -9,7 +9,7 @@ import type { KubeVirt } from '../kinds/kubevirt.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Informer } from '../store/cache.ts'
-import type { ObjectReader, ObjectWatcher } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import { ownArchitecture } from './architecture.ts'
 import { certificateCheck } from './apiserver-checks.ts'
 import { namelessTls } from './nameless-tls.ts'
@@ -26,7 +26,7 @@ export interface ClusterWebhookOptions {
   installNamespace: string
   /** The pair that is shown. */
   serving: WatchedTls
-  store: ObjectReader & ObjectWatcher
+  store: Store
   kubeVirts: Pick<Informer<KubeVirt>, 'list' | 'synced'>
   log: Log
 }

@@ -37,6 +37,8 @@ export function refuseError(error: unknown): JsonRecord {
   if (!(error instanceof StatusError)) {
     return { metadata: {}, code: 500, message: 'the review failed: see the log of the server' }
   }
-  const { code, message, details } = error
-  return details?.causes ? refuseFaults(details.causes) : { metadata: {}, code, message }
+  const { code, reason, message, details } = error
+  if (code === 422) return refuseFaults(details?.causes ?? [{ message }])
+  // What the reference answers with 400 has neither a reason nor details; what it never says is told in full.
+  return { metadata: {}, code, message, ...(code !== 400 && { reason, ...(details && { details }) }) }
 }

@@ -157,12 +157,27 @@ async function settle(
 ): Promise<Verdict> {
   // Gone soon: nothing is refused and nothing completed any more. Contract: VM-004, MUT-VM-004.
   if (request.object.metadata?.deletionTimestamp && webhook.spec === 'VirtualMachineSpec') return {}
-  const review = await openReview(parts, request, webhook.mutates ? 'complete' : 'judge')
+  return webhook.mutates ? mutate(parts, webhook, request, given) : validate(parts, request)
+}
+
+async function validate(parts: AdmissionParts, request: AdmissionRequest): Promise<Verdict> {
+  const review = await openReview(parts, request, 'judge')
   if (!review) return {}
-  if (!webhook.mutates) {
-    const causes = findCauses(review)
-    return causes.length > 0 ? { causes } : { warnings: warningsOf(review) }
-  }
+  const causes = findCauses(review)
+  if (causes.length > 0) return { causes }
+  await parts.limits?.admit(request)
+  return { warnings: warningsOf(review) }
+}
+
+async function mutate(
+  parts: AdmissionParts,
+  webhook: Webhook,
+  request: AdmissionRequest,
+  given: unknown,
+): Promise<Verdict> {
+  const limited = (await parts.limits?.complete(request)) ?? request
+  const review = await openReview(parts, limited, 'complete')
+  if (!review) return {}
   const warnings = complete(review)
   if (staysAsWritten(review)) return { warnings }
   const sections = webhook.sections?.[request.operation] ?? []
