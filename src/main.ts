@@ -4,6 +4,7 @@ import { ACTIONS } from './cli/actions.ts'
 import { addAction } from './cli/commands/action.ts'
 import { addConsole } from './cli/commands/console.ts'
 import { addDoctor } from './cli/commands/doctor.ts'
+import { addUnregister } from './cli/commands/unregister.ts'
 import { addValidate } from './cli/commands/validate.ts'
 import { addVnc } from './cli/commands/vnc.ts'
 import type { CommandContext } from './cli/context.ts'
@@ -25,6 +26,7 @@ function buildProgram(context: CommandContext): Command {
   addConsole(program, context)
   addVnc(program, context)
   addDoctor(program, context, async () => (await import('./auth/bootstrap/needs.ts')).accountNeeds())
+  addUnregister(program, context)
   program.commandsGroup('Commands that need no server:')
   addValidate(program, context, async () => (await import('./embedded/schemas/open.ts')).openSchemas())
   return program

@@ -1,6 +1,6 @@
 import type { KubeClient } from '../kube/client.ts'
 import { openKubeClient } from '../kube/client.ts'
-import { loadKubeconfig } from '../kube/config.ts'
+import { findConfig } from '../kube/find-config.ts'
 
 /** Options of every command that talks to a server. */
 export interface ConnectOptions {
@@ -24,7 +24,7 @@ export async function connect(
   options: ConnectOptions,
   { env }: CommandContext,
 ): Promise<{ client: KubeClient; namespace: string }> {
-  const config = await loadKubeconfig({ path: options.kubeconfig, context: options.context, env })
+  const config = await findConfig(options, env)
   return { client: openKubeClient(config), namespace: options.namespace ?? config.namespace }
 }
 

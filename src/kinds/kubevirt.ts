@@ -105,7 +105,10 @@ export interface Vmim extends KubeObject {
 /** The KubeVirt configuration object, as far as it is read. */
 export interface KubeVirt extends KubeObject {
   metadata: NamespacedMeta
-  spec?: { configuration?: Record<string, unknown> }
+  spec?: {
+    configuration?: Record<string, unknown>
+    uninstallStrategy?: 'BlockUninstallIfWorkloadsExist' | 'RemoveWorkloads'
+  }
   status?: {
     phase?: string
     observedKubeVirtVersion?: string

@@ -1,6 +1,5 @@
 import { openKubeClient, type KubeClient } from '../kube/client.ts'
-import { loadKubeconfig, type ClusterConfig } from '../kube/config.ts'
-import { isInCluster, loadInClusterConfig } from '../kube/in-cluster.ts'
+import { findConfig, type ConfigChoice } from '../kube/find-config.ts'
 import { apiVersionOf } from '../kinds/kind.ts'
 import { VMS } from '../kinds/table.ts'
 import { StatusError } from '../lib/errors.ts'
@@ -9,12 +8,7 @@ import { openKubeStore } from '../store/kube/store.ts'
 import type { Store } from '../store/store.ts'
 
 /** Which Kubernetes API holds the objects. */
-export interface ClusterOptions {
-  /** Path of a kubeconfig; without it `KUBECONFIG`, then a pod's own credentials, then `~/.kube/config`. */
-  kubeconfig?: string
-  /** Context of the kubeconfig. */
-  context?: string
-}
+export type ClusterOptions = ConfigChoice
 
 /** The Kubernetes API that holds the objects, as the user of this process. */
 export interface Cluster extends AsyncDisposable {
@@ -38,7 +32,7 @@ export class KubeVirtNotServed extends Error {
  */
 export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   await using stack = new AsyncDisposableStack()
-  const client = stack.use(openKubeClient(await loadConfig(options)))
+  const client = stack.use(openKubeClient(await findConfig(options)))
   try {
     await client.call({ method: 'GET', path: collectionPath(VMS, ''), query: { limit: 1 } })
   } catch (error) {
@@ -47,10 +41,4 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   }
   const open = stack.move()
   return { client, store: openKubeStore(client), [Symbol.asyncDispose]: () => open.disposeAsync() }
-}
-
-async function loadConfig({ kubeconfig, context }: ClusterOptions): Promise<ClusterConfig> {
-  const isNamed = kubeconfig ?? context ?? process.env.KUBECONFIG
-  if (!isNamed && (await isInCluster())) return loadInClusterConfig()
-  return loadKubeconfig({ path: kubeconfig, context })
 }

@@ -42,6 +42,8 @@ export function startKubeApiServer({ dir, port, etcdUrl, serviceNet, pki }: ApiS
       `--service-account-key-file=${file('service-accounts.key')}`,
       `--service-account-signing-key-file=${file('service-accounts.key')}`,
       '--authorization-mode=RBAC',
+      // As in every cluster: workers may need it.
+      '--allow-privileged=true',
       `--audit-policy-file=${file('audit-policy.yaml')}`,
       `--audit-log-path=${file('audit.log')}`,
       '--audit-log-mode=blocking',

@@ -12,14 +12,19 @@ export const INSTALL_NAMESPACE = DEFAULTS.namespace
 const { namespace } = DEFAULTS
 const CRDS = new URL('../../../charts/virtgate/crds', import.meta.url).pathname
 
+/** Applies the kinds, and waits until they are served. */
+export async function applyKinds({ admin }: Pick<ControlPlane, 'admin'>): Promise<void> {
+  await kubectlPrints(admin, ['apply', '--server-side', '--warnings-as-errors', '-f', CRDS])
+  await awaitKinds(admin.client)
+}
+
 /** Applies the kinds, our accounts and the Service. Answers the Service's address. */
 export async function applyObjects({ admin }: ControlPlane): Promise<string> {
-  await kubectlPrints(admin, ['apply', '--server-side', '--warnings-as-errors', '-f', CRDS])
+  await applyKinds({ admin })
   await apply(admin, [{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }])
   const files = buildFiles(DEFAULTS)
   await apply(admin, [...(files.get('rbac.yaml') ?? []), ...(files.get('services.yaml') ?? [])])
   await apply(admin, [endpoints()])
-  await awaitKinds(admin.client)
   const path = `/api/v1/namespaces/${namespace}/services/${SERVICE_NAME}`
   const { spec } = await admin.client.call<{ spec: { clusterIP: string } }>({ method: 'GET', path })
   return spec.clusterIP

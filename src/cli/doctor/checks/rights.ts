@@ -36,13 +36,7 @@ function* rightsOf({ apiGroups = [], resources = [], verbs, resourceNames }: Pol
 
 async function look(doctor: Doctor, { name, rules }: Account): Promise<Finding> {
   const wanted = rules.flatMap((rule) => [...rightsOf(rule)])
-  const missing: Right[] = []
-  const left = wanted.values()
-  await Promise.all(
-    Array.from({ length: AT_ONCE }, async () => {
-      for (const right of left) if (!(await isAllowed(doctor, name, right))) missing.push(right)
-    }),
-  )
+  const missing = await filterMissing(doctor, name, wanted)
   if (missing.length === 0) return fine(`${name} may do all that it has to (${wanted.length} rights)`)
   const shown = missing.slice(0, 3).map(({ verb, group, resource, subresource }) => {
     return `${verb} ${[resource, subresource].filter(Boolean).join('/')}${group && `.${group}`}`
@@ -51,6 +45,18 @@ async function look(doctor: Doctor, { name, rules }: Account): Promise<Finding> 
     `${name} may not ${shown.join(', ')}${missing.length > shown.length ? ` and ${missing.length - shown.length} more` : ''}`,
     'install the chart again: a ClusterRole or its binding was changed',
   )
+}
+
+/** In their order, whichever is answered first. */
+async function filterMissing(doctor: Doctor, account: string, wanted: readonly Right[]): Promise<Right[]> {
+  const allowed = new Set<Right>()
+  const left = wanted.values()
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      for (const right of left) if (await isAllowed(doctor, account, right)) allowed.add(right)
+    }),
+  )
+  return wanted.filter((right) => !allowed.has(right))
 }
 
 async function isAllowed(
