@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import websocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { Authorizer } from '../auth/access.ts'
@@ -17,6 +17,7 @@ import { buildErrorHandler } from './status.ts'
 import { registerSubresources } from './subresource-routes.ts'
 import { serverOptions, type Tls } from './tls.ts'
 import { Tickets } from './tickets.ts'
+import { rememberUsedTickets } from './used-tickets.ts'
 import { chooseProtocol, isOriginAllowed, type AllowedOrigins } from './upgrade.ts'
 
 /** What a server is put together from. */
@@ -35,6 +36,8 @@ export interface ServerOptions extends Identification {
   audit?: AuditLog
   /** Sign tickets: see `TicketOptions`. Where absent, tickets are good at this server alone. */
   ticketKeys?: () => readonly Uint8Array[]
+  /** Where it is written down which tickets were used; `kubevirt` where absent. */
+  installNamespace?: string
 }
 
 declare module 'fastify' {
@@ -63,7 +66,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   const app = Fastify(serverOptions(options.tls, log)) as unknown as FastifyInstance
   const sessions = new Sessions({ ...LIMITS, ...options.limits }, clock, log)
   const auditor = new Auditor(options.audit ?? log, parts.events, clock)
-  const tickets = new Tickets({ keys: options.ticketKeys ?? ownKeys(), clock })
+  const tickets = buildTickets(options, clock)
   app.decorate('countStreams', () => sessions.counts())
   app.decorateRequest('user', undefined)
   app.decorateRequest('ticket', undefined)
@@ -89,6 +92,15 @@ export function buildServer(options: ServerOptions): FastifyInstance {
     isOriginAllowed: ({ headers }) => isOriginAllowed(headers, allowedOrigins),
   })
   return app
+}
+
+function buildTickets(
+  { ticketKeys = ownKeys(), parts, installNamespace }: ServerOptions,
+  clock: Clock,
+): Tickets {
+  const instance = randomUUID()
+  const used = rememberUsedTickets({ store: parts.store, namespace: installNamespace, instance })
+  return new Tickets({ keys: ticketKeys, clock, used, instance })
 }
 
 function ownKeys(): () => readonly Uint8Array[] {

@@ -8,6 +8,7 @@ import type { User } from '../auth/access.ts'
 import { formatTime, type Clock } from '../lib/clock.ts'
 import { unauthorized } from '../lib/errors.ts'
 import { isRecord } from '../lib/json.ts'
+import type { UsedTickets } from './used-tickets.ts'
 
 /** What a ticket opens. */
 export interface TicketScope {
@@ -43,25 +44,27 @@ export interface TicketOptions {
   /** Keys of 32 bytes, the same on all servers of an installation: the first signs, each is believed. */
   keys: () => readonly Uint8Array[]
   clock: Pick<Clock, 'now'>
+  /** Shared by all of them, too. */
+  used: UsedTickets
   /** Tells this server from the others. */
-  instance?: string
+  instance: string
 }
 
 const ALGORITHM = 'HS256'
 const AUDIENCE = 'virtgate/streams'
 const LIFE_SECONDS = 30
 
-/** Gives out tickets and takes each of them in once. */
+/** Gives out tickets and takes each of them in once, whichever server it is shown to. */
 export class Tickets {
   readonly #keys: TicketOptions['keys']
   readonly #clock: TicketOptions['clock']
+  readonly #used: UsedTickets
   readonly #instance: string
-  /** Ids of tickets that were used, with the moment from which on they are too old anyway. */
-  readonly #used = new Map<string, number>()
 
-  constructor({ keys, clock, instance = randomUUID() }: TicketOptions) {
+  constructor({ keys, clock, used, instance }: TicketOptions) {
     this.#keys = keys
     this.#clock = clock
+    this.#used = used
     this.#instance = instance
   }
 
@@ -82,14 +85,14 @@ export class Tickets {
     return { ticket, expirationTimestamp: formatTime((now + LIFE_SECONDS) * 1000) }
   }
 
-  /** Who shows the ticket. Throws 401 where it is no good for what is asked, or was used before. */
+  /** Who shows the ticket. Throws 401 where it is no good for what is asked, or was used before at any server. */
   async redeem(
     text: string,
     asked: Omit<TicketScope, 'vmiUid'>,
     origin: string | undefined,
   ): Promise<Ticket> {
-    const { user, scope, origin: bound, iss, jti, exp } = await this.#verify(text)
-    if (!isUser(user) || !isRecord(scope) || !iss || !jti || !exp) throw unauthorized('this is no ticket')
+    const { user, scope, origin: bound, iss, jti } = await this.#verify(text)
+    if (!isUser(user) || !isRecord(scope) || !iss || !jti) throw unauthorized('this is no ticket')
     const { vmiUid, ...rest } = scope
     if (typeof vmiUid !== 'string' || !isSame(rest, asked)) {
       throw unauthorized('the ticket is for another stream: ask for one at the path of this stream')
@@ -97,7 +100,8 @@ export class Tickets {
     if (bound !== undefined && bound !== origin) {
       throw unauthorized('the ticket was given to a page of another origin')
     }
-    this.#use(jti, exp)
+    if (!(await this.#used.claim(jti, this.#clock.now())))
+      throw unauthorized('the ticket was used before: ask for a new one')
     return { user, vmiUid, issuer: iss }
   }
 
@@ -118,14 +122,6 @@ export class Tickets {
       }
     }
     throw unauthorized('this is no ticket of this installation')
-  }
-
-  /** Throws 401 the second time. */
-  #use(id: string, expiresAtSeconds: number): void {
-    const now = this.#clock.now()
-    for (const [other, untilMs] of this.#used) if (untilMs <= now) this.#used.delete(other)
-    if (this.#used.has(id)) throw unauthorized('the ticket was used before: ask for a new one')
-    this.#used.set(id, expiresAtSeconds * 1000 + 1000)
   }
 }
 

@@ -138,6 +138,7 @@ function buildApp(
     allowedOrigins: options.allowedOrigins,
     // Replicas serve the same pair.
     ticketKeys: buildTicketKeys(() => serving.current().key),
+    installNamespace: options.installNamespace,
     limits: { drainMs: drainSeconds * 1000 },
   })
   registerAggregatedRoot(app, subresources, {

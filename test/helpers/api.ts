@@ -12,6 +12,7 @@ import { VMIS, VMS } from '../../src/kinds/table.ts'
 import type { Actions, Nodes } from '../../src/rpc/actions.ts'
 import { lateShapes } from '../../src/roles/cluster-expander.ts'
 import { subresources } from '../../src/subresources/index.ts'
+import type { Parts } from '../../src/subresources/subresource.ts'
 import { memoryStore, type MemoryStore } from './memory-store.ts'
 
 /** Where subresources are, up to the resource. */
@@ -91,6 +92,27 @@ export interface TestApi extends MemoryStore {
   reviews: { user: User; attributes: Attributes }[]
 }
 
+/** What handlers use, over a store. */
+export function partsOf(
+  store: Parts['store'],
+  {
+    node,
+    configuration,
+  }: { node?: Partial<Actions> | undefined; configuration?: KubeVirtConfiguration | undefined } = {},
+): Parts {
+  return {
+    store,
+    nodes: nodesOf(node),
+    events: { record: () => {} },
+    configuration: async () => configuration ?? {},
+    expander: buildExpander({
+      reader: store,
+      defaults: () => specDefaults(readConfig(defaultConfig('amd64'), configuration)),
+    }),
+    shapes: lateShapes(),
+  }
+}
+
 /** A server over objects in memory where everybody who is known may do everything. */
 export function apiOf(
   {
@@ -111,17 +133,7 @@ export function apiOf(
   const log = memoryLog()
   const reviews: TestApi['reviews'] = []
   const app = buildServer({
-    parts: {
-      store: memory.store,
-      nodes: nodesOf(node),
-      events: { record: () => {} },
-      configuration: async () => configuration ?? {},
-      expander: buildExpander({
-        reader: memory.store,
-        defaults: () => specDefaults(readConfig(defaultConfig('amd64'), configuration)),
-      }),
-      shapes: lateShapes(),
-    },
+    parts: partsOf(memory.store, { node, configuration }),
     authenticator: byToken,
     authorizer: {
       review: async (user, attributes) => {

@@ -1,6 +1,6 @@
 import { applyJsonPatch } from '../../src/lib/json-patch.ts'
 import { copyJson } from '../../src/lib/json.ts'
-import { notFound, StatusError } from '../../src/lib/errors.ts'
+import { alreadyExists, notFound, StatusError } from '../../src/lib/errors.ts'
 import { refusedKind, type Kind } from '../../src/kinds/kind.ts'
 import { keyOf, type Draft, type KubeObject } from '../../src/kinds/meta.ts'
 import type { JsonPatchOperation, Patch, WriteOptions } from '../../src/store/store.ts'
@@ -87,10 +87,12 @@ export function memoryStore(...objects: [Kind, KubeObject | undefined][]): Memor
       items: [...held].filter(([id]) => id.startsWith(`${kind.plural}/`)).map(([, object]) => object as T),
       resourceVersion: String(version),
     }),
-    create: async <T extends KubeObject>(_kind: Kind<T>, draft: Draft<T>, options: WriteOptions = {}) => {
-      if (!options.dryRun) throw new Error('nothing is created here')
-      // As if it had been stored.
-      return structuredClone(draft) as T
+    create: async <T extends KubeObject>(kind: Kind<T>, draft: Draft<T>, options: WriteOptions = {}) => {
+      const { namespace = '', name = '' } = draft.metadata
+      if (find(kind, namespace, name)) throw alreadyExists(refusedKind(kind), name)
+      // What it lacks is nothing that a handler looks at.
+      const object = structuredClone(draft) as T
+      return options.dryRun ? object : (put(kind, object) as T)
     },
     patch,
   }

@@ -6,9 +6,11 @@ import type { ServerOptions } from '../../src/http/server.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import type { Stream } from '../../src/subresources/subresource.ts'
-import { VMIS } from '../../src/kinds/table.ts'
+import { EVENTS, VMIS } from '../../src/kinds/table.ts'
+import { serviceUnavailable } from '../../src/lib/errors.ts'
 import { getVmi } from '../../src/subresources/lookup.ts'
-import { ALICE, byToken, vmiOf } from '../helpers/api.ts'
+import { ALICE, byToken, partsOf, vmiOf } from '../helpers/api.ts'
+import { memoryStore } from '../helpers/memory-store.ts'
 import {
   refusalOf,
   serveStreams,
@@ -215,6 +217,39 @@ test('servers with the same key take in each other’s tickets, and others do no
   const ticket = await getTicket(one)
   expect(await refused(dialWith(stranger, ticket))).toContain('of this installation')
   await once(dialWith(other, ticket), 'open')
+})
+
+test('a ticket that was used at one server is good at no other, however fast', async () => {
+  const keys = [new Uint8Array(32).fill(7)]
+  const { store, find } = memoryStore([VMIS, vmiOf()])
+  const parts = partsOf(store)
+  const servers = [
+    await serve({ ticketKeys: () => keys, parts }),
+    await serve({ ticketKeys: () => keys, parts }),
+  ]
+  const ticket = await getTicket(servers[0]!)
+  const outcomes = await Promise.all(
+    Array.from({ length: 20 }, async (_, index) => {
+      const socket = dialWith(servers[index % 2]!, ticket)
+      socket.on('error', () => {})
+      return Promise.race([once(socket, 'open').then(() => 'open'), refused(socket)])
+    }),
+  )
+  expect(outcomes.toSorted()).toEqual([
+    'open',
+    ...Array.from({ length: 19 }, () => 'the ticket was used before: ask for a new one'),
+  ])
+  const id: string = JSON.parse(Buffer.from(ticket.split('.')[1] ?? '', 'base64url').toString()).jti
+  expect(find(EVENTS, 'kubevirt', `ticket.${id}`)).toMatchObject({ reason: 'TicketUsed' })
+})
+
+test('where it cannot be noted that a ticket is used, nobody is let in', async () => {
+  const { store } = memoryStore([VMIS, vmiOf()])
+  const broken = { ...store, create: () => Promise.reject(serviceUnavailable('the API server is away')) }
+  const parts = partsOf(broken)
+  const server = await serve({ parts })
+  const { code } = await refusalOf(dialWith(server, await getTicket(server)))
+  expect([code, guests]).toEqual([503, []])
 })
 
 test('a ticket is given for a guest that is there, by POST alone', async () => {
