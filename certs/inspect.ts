@@ -1,4 +1,4 @@
-import { createHash, createPrivateKey, X509Certificate } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { BACKDATE_MS, type KeyPair, type LeafRequest } from './issue.ts'
 
@@ -24,20 +24,6 @@ export function timeOfLife(pem: string, part: number): number {
   const { notBefore, notAfter } = validityOf(pem)
   const madeAt = notBefore + BACKDATE_MS
   return madeAt + (notAfter - madeAt) * part
-}
-
-/** The certificates of a PEM text, one by one. */
-export function splitBundle(pem: string): string[] {
-  return pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/g) ?? []
-}
-
-/**
- * SHA-256 of a certificate's public key (its SubjectPublicKeyInfo), base64url: what an authority is known by, whatever
- * else its certificate says. Source: RFC 7469, 2.4; kubeadm's `--discovery-token-ca-cert-hash`.
- */
-export function keyHash(pem: string): string {
-  const key = new X509Certificate(pem).publicKey.export({ type: 'spki', format: 'der' })
-  return createHash('sha256').update(key).digest('base64url')
 }
 
 /** Whether certificate and key belong together: a crash between two writes can leave a torn pair. */

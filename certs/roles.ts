@@ -12,3 +12,11 @@ export function roleUri(who: InternalRole): string {
     ? `${TRUST_DOMAIN}worker/${encodeURIComponent(who.node)}`
     : TRUST_DOMAIN + who.role
 }
+
+/** The node in a worker's URI; `undefined` for any other. */
+export function nodeOfUri(uri: string): string | undefined {
+  const prefix = `${TRUST_DOMAIN}worker/`
+  if (!uri.startsWith(prefix)) return undefined
+  const node = decodeURIComponent(uri.slice(prefix.length))
+  return roleUri({ role: 'worker', node }) === uri ? node : undefined
+}

@@ -6,6 +6,7 @@ import { addConsole } from './cli/commands/console.ts'
 import { addDoctor } from './cli/commands/doctor.ts'
 import { addUnregister } from './cli/commands/unregister.ts'
 import { addValidate } from './cli/commands/validate.ts'
+import { addToken } from './cli/commands/token.ts'
 import { addVnc } from './cli/commands/vnc.ts'
 import type { CommandContext } from './cli/context.ts'
 import { addRoles } from './roles/commands.ts'
@@ -27,6 +28,7 @@ function buildProgram(context: CommandContext): Command {
   addVnc(program, context)
   addDoctor(program, context, async () => (await import('./auth/bootstrap/needs.ts')).accountNeeds())
   addUnregister(program, context)
+  addToken(program, context)
   program.commandsGroup('Commands that need no server:')
   addValidate(program, context, async () => (await import('./embedded/schemas/open.ts')).openSchemas())
   return program

@@ -147,6 +147,7 @@ interface ControllerCommandOptions extends ClusterCommandOptions, MigrationAutho
   renewDeadline: number
   retryPeriod: number
   healthListen?: string
+  enrollListen?: string
 }
 
 /** Adds `controller`. */
@@ -194,6 +195,7 @@ export function addController(program: Command, signal: AbortSignal): void {
       '--health-listen <address:port>',
       'where to serve /livez and /readyz, over HTTP; ?verbose says who leads',
     )
+    .option('--enroll-listen <address:port>', 'where workers get their certificates, such as 0.0.0.0:8187')
   addPolicyOptions(command)
     .addOption(logLevel())
     .action((_options: object, self: Command) => runController(self.optsWithGlobals(), signal))
@@ -223,6 +225,7 @@ async function runController(options: ControllerCommandOptions, signal: AbortSig
     signal,
   })
   const health = controller.healthUrl === undefined ? '' : `, health at ${controller.healthUrl}`
-  process.stdout.write(`reconciling the VMs of ${controller.server} when leading${health}\n`)
+  const enrolment = controller.enrolUrl === undefined ? '' : `, enrolling workers at ${controller.enrolUrl}`
+  process.stdout.write(`reconciling the VMs of ${controller.server} when leading${health}${enrolment}\n`)
   await aborted(signal)
 }

@@ -13,6 +13,7 @@ import {
 } from './command-options.ts'
 import { defaultDataDir } from './data-dir.ts'
 import { openLog, type AuditLogOptions, type LogLevel } from './log.ts'
+import { addWorkerTlsOptions, workerTls, type WorkerTlsOptions } from './worker-tls-options.ts'
 import type { WorkerRoleOptions } from './worker.ts'
 
 /** Adds them to the program. They run until `signal` aborts. */
@@ -92,22 +93,20 @@ async function runUp(options: UpOptions, signal: AbortSignal): Promise<void> {
   await server.stopGuests(again.signal)
 }
 
-interface WorkerCommandOptions extends Omit<WorkerRoleOptions, 'log' | 'signal'> {
+interface WorkerCommandOptions extends Omit<WorkerRoleOptions, 'log' | 'signal' | 'tls'>, WorkerTlsOptions {
   exitWithStdin?: boolean
   logLevel: LogLevel
 }
 
 function addWorker(program: Command, signal: AbortSignal): void {
-  program
+  const command = program
     .command('worker')
     .description('run the guests of one node, for controllers and API servers to call')
     .requiredOption('--node <name>', 'name of the node')
     .requiredOption('--state <dir>', 'where guests are kept')
     .requiredOption('--run <dir>', 'where sockets stand; a short path')
     .requiredOption('--images <dir>', 'where container images are kept')
-    .requiredOption('--tls-cert <file>', 'certificate of this worker, PEM')
-    .requiredOption('--tls-key <file>', 'its key, PEM')
-    .requiredOption('--client-ca <file>', 'authority of those who may call, PEM')
+  addWorkerTlsOptions(command)
     .option('--allow <uri>', 'URI in the certificate of who may call; may be repeated', collect, [
       'spiffe://virtgate/controller',
       'spiffe://virtgate/apiserver',
@@ -138,7 +137,12 @@ async function runWorker(options: WorkerCommandOptions, signal: AbortSignal): Pr
   const closed = new AbortController()
   using _stdin = options.exitWithStdin ? listenToStdin(() => closed.abort()) : undefined
   const stop = AbortSignal.any([signal, closed.signal])
-  await using worker = await openWorkerRole({ ...options, log: openLog(options.logLevel), signal: stop })
+  await using worker = await openWorkerRole({
+    ...options,
+    tls: workerTls(options),
+    log: openLog(options.logLevel),
+    signal: stop,
+  })
   process.stdout.write(`${JSON.stringify({ listening: worker.port })}\n`)
   await aborted(stop)
 }

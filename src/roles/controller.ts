@@ -1,15 +1,23 @@
+import { buildReviewTokenReader } from '../auth/remote/token-reader.ts'
 import { startControllers } from '../controllers/index.ts'
 import type { ControllerConfig } from '../controllers/parts.ts'
 import { configurationOf } from '../kinds/configuration.ts'
+import { TLS_SECRETS } from '../kinds/installation.ts'
 import { KUBEVIRTS } from '../kinds/table.ts'
+import type { KubeClient } from '../kube/client.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { ElectionTimes } from '../lib/leadership.ts'
 import type { Log } from '../lib/log.ts'
 import { openEventRecorder } from '../store/event-recorder.ts'
 import { openInformer } from '../store/informer.ts'
+import type { Store } from '../store/store.ts'
 import { openLeadingStore } from '../store/leading-store.ts'
 import { ownArchitecture } from './architecture.ts'
-import { openInstallationCertificates, type CertificatePolicy } from './certificates/installation.ts'
+import {
+  openInstallationCertificates,
+  type CertificatePolicy,
+  type InstallationCertificates,
+} from './certificates/installation.ts'
 import { buildClusterExpander } from './cluster-expander.ts'
 import { openClusterNodes, type WorkerCallOptions } from './cluster-nodes.ts'
 import { openCluster, type ClusterOptions } from './cluster.ts'
@@ -17,7 +25,8 @@ import { openHealth } from './health.ts'
 import { Lead } from './lead.ts'
 import { openMigrationCertificates, type MigrationAuthorityFiles } from './migration-certificates.ts'
 import { KUBEVIRT_VERSION, readVersion } from './version.ts'
-import { prepareTls } from './watched-tls.ts'
+import { openEnrolment, type EnrolmentListener } from './enrolment/listener.ts'
+import { prepareTls, type SecretAccess } from './watched-tls.ts'
 
 /** What a controller process is started with. */
 export interface ControllerRoleOptions extends ClusterOptions, WorkerCallOptions, MigrationAuthorityFiles {
@@ -29,6 +38,8 @@ export interface ControllerRoleOptions extends ClusterOptions, WorkerCallOptions
   healthListen?: string
   /** How the certificates of the installation are kept in Secrets; absent where somebody else makes them. */
   certificates?: CertificatePolicy
+  /** `ADDRESS:PORT` at which workers get their certificates; they do not where absent. Takes `certificates`. */
+  enrollListen?: string
   log: Log
   signal: AbortSignal
 }
@@ -39,6 +50,8 @@ export interface RunningController extends AsyncDisposable {
   server: string
   /** Where its health is served, if it is. */
   healthUrl?: string
+  /** Where workers enrol, if they do. */
+  enrolUrl?: string
 }
 
 /** Reconciles the VMs of a Kubernetes API with the guests on the workers, whenever this process leads. */
@@ -57,6 +70,7 @@ export async function openControllerRole(options: ControllerRoleOptions): Promis
   const lead = new Lead({ store, namespace, times: options.election, log })
   const nodes = stack.use(await openClusterNodes({ ...options, ...access, tls, leadership: lead }))
   certificates?.reach((node) => nodes.directory.find(node) !== undefined)
+  const enrolment = stack.use(await openWorkerEnrolment(options, { ...access, client, certificates }))
   const common = { store: openLeadingStore(store, lead), clock: systemClock, log }
   const events = stack.use(openEventRecorder({ ...common, component: 'virtgate-controller' }))
   const migrationCertificates = openMigrationCertificates(
@@ -76,8 +90,40 @@ export async function openControllerRole(options: ControllerRoleOptions): Promis
   return {
     server: client.config.server,
     ...(health && { healthUrl: health.url }),
+    ...(enrolment && { enrolUrl: enrolment.url }),
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   }
+}
+
+interface EnrolmentAccess extends Omit<SecretAccess, 'log'> {
+  store: Store
+  client: KubeClient
+  certificates: InstallationCertificates | undefined
+}
+
+/** Every controller enrols workers, whoever leads. */
+async function openWorkerEnrolment(
+  { enrollListen, certificates: kept, log }: ControllerRoleOptions,
+  { client, certificates, ...access }: EnrolmentAccess,
+): Promise<EnrolmentListener | undefined> {
+  if (enrollListen === undefined) return undefined
+  if (!kept || !certificates) {
+    throw new RangeError('--enroll-listen takes the certificates of the installation: leave --tls-cert out')
+  }
+  await using stack = new AsyncDisposableStack()
+  const tls = stack.use(await prepareTls({ secret: TLS_SECRETS.enrolment }, log))
+  const listener = stack.use(
+    await openEnrolment(enrollListen, {
+      ...access,
+      tls: await tls.open(access),
+      signer: () => certificates.signer(),
+      leafMs: kept.policy.leafMs,
+      tokens: buildReviewTokenReader(client, access.clock),
+      log,
+    }),
+  )
+  const open = stack.move()
+  return { url: listener.url, [Symbol.asyncDispose]: () => open.disposeAsync() }
 }
 
 function buildConfig({ ownNodes, installNamespace }: ControllerRoleOptions): ControllerConfig {

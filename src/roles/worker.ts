@@ -1,11 +1,18 @@
 import { isIP } from 'node:net'
+import { join } from 'node:path'
+import type { LoadedFiles, WatchedFiles } from '../../certs/watch-files.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { buildRpcServer } from '../rpc/server.ts'
+import {
+  openWorkerIdentity,
+  type WorkerIdentity,
+  type WorkerIdentityOptions,
+} from './enrolment/worker-identity.ts'
 import { parseListen } from './listen.ts'
 import { parseMigrationNetworks } from './migration-networks.ts'
 import { openLocalWorker } from './local-worker.ts'
-import { openWatchedTls } from './watched-tls.ts'
+import { openWatchedTls, type Open } from './watched-tls.ts'
 
 const MIB = 1024 * 1024
 
@@ -17,10 +24,10 @@ export interface WorkerRoleOptions {
   state: string
   run: string
   images: string
-  tlsCert: string
-  tlsKey: string
-  /** Who signs the certificates of those who may call. */
-  clientCa: string
+  /** Where the pair comes from, and who signs the certificates of those who may call. */
+  tls: WatchedFiles | EnrolmentOptions
+  /** `ADDRESS:PORT` or `ADDRESS` at which controllers and API servers are told to call. */
+  advertise?: string
   /** URIs in the certificates of those who may call. */
   allow: readonly string[]
   hostDisk: readonly string[]
@@ -38,6 +45,9 @@ export interface WorkerRoleOptions {
   log: Log
   signal: AbortSignal
 }
+
+/** How a worker enrols with a controller. */
+export type EnrolmentOptions = Pick<WorkerIdentityOptions, 'controller' | 'controllerCa' | 'token'>
 
 /** A worker that listens. Closing it leaves its guests running. */
 export interface RunningWorker extends AsyncDisposable {
@@ -74,16 +84,36 @@ export async function openWorkerRole(options: WorkerRoleOptions): Promise<Runnin
       signal,
     }),
   )
-  const files = { cert: options.tlsCert, key: options.tlsKey, ca: options.clientCa }
-  const tls = stack.use(await openWatchedTls(files, log))
+  const tls = stack.use(await openTls(options))
   const server = stack.use(
     buildRpcServer({ actions, fence, tls: tls.current(), allowedUris: options.allow, log }),
   )
   tls.onChange((loaded) => server.reload(loaded))
   const { host, port } = parseListen(options.listen)
   const listening = await server.listen(port, host)
+  tls.announce?.(advertised(options, listening))
   const open = stack.move()
   return { port: listening, [Symbol.asyncDispose]: () => open.disposeAsync() }
+}
+
+/** A pair from files is known to controllers by their own options. */
+function openTls(
+  options: WorkerRoleOptions,
+): Promise<Open<LoadedFiles> & Partial<Pick<WorkerIdentity, 'announce'>>> {
+  const { tls, node, state, log, signal } = options
+  if (!('controller' in tls)) return openWatchedTls(tls, log)
+  return openWorkerIdentity({ ...tls, node, dir: join(state, 'identity'), clock: systemClock, log, signal })
+}
+
+/** What is said of where it listens: what the options say, or else where it does, unless that is every address. */
+function advertised({ advertise, listen }: WorkerRoleOptions, listening: number) {
+  if (advertise === undefined) {
+    const { host } = parseListen(listen)
+    return { host: host === '0.0.0.0' || host === '::' ? undefined : host, port: listening }
+  }
+  const [, bare] = /^([^:]+|\[[^\]]+\])$/.exec(advertise) ?? []
+  const { host, port } = parseListen(bare === undefined ? advertise : `${bare}:${listening}`)
+  return { host, port: port === 0 ? listening : port }
 }
 
 /** Where it listens, unless that is every address, or one that other nodes cannot reach. */

@@ -1,6 +1,7 @@
 import { StatusError } from '../../src/lib/errors.ts'
 import { applyJsonPatch } from '../../src/lib/json-patch.ts'
 import { copyJson } from '../../src/lib/json.ts'
+import { applyMergePatch } from '../../src/lib/merge-patch.ts'
 import { apiVersionOf, type Kind } from '../../src/kinds/kind.ts'
 import { keyOf, type Draft, type KubeObject } from '../../src/kinds/meta.ts'
 import type { Patch } from '../../src/store/store.ts'
@@ -69,8 +70,12 @@ export function versionedStore(): VersionedStore {
     patch: async <T extends KubeObject>(kind: Kind<T>, namespace: string, name: string, patch: Patch) =>
       write(kind, () => {
         const present = find(kind, namespace, name)
-        if (!present || patch.type !== 'json') throw new StatusError(404, 'NotFound', `${name} is not there`)
-        const next = applyJsonPatch(copyJson(present), patch.operations) as T
+        if (!present) throw new StatusError(404, 'NotFound', `${name} is not there`)
+        const copy = copyJson(present)
+        // A patch of an object is an object of the same kind.
+        const next = (
+          patch.type === 'json' ? applyJsonPatch(copy, patch.operations) : applyMergePatch(copy, patch.body)
+        ) as T
         if (next.metadata.resourceVersion !== present.metadata.resourceVersion) throw conflict(name)
         return next
       }),

@@ -25,6 +25,14 @@ export function enrolmentWish(namespace: string): LeafWish {
   }
 }
 
+/**
+ * What a worker shows to those who call it, and to controllers when it renews. The node stands in the URI alone: QEMU
+ * goes by common and DNS names where guests move, and must not take a node for one side of a migration.
+ */
+export function workerWish(node: string): LeafWish {
+  return { commonName: `worker:${node}`, usage: 'both', uris: [roleUri({ role: 'worker', node })] }
+}
+
 /** Source: "DNS for Services and Pods" in the Kubernetes documentation. */
 function serviceNames(service: string, namespace: string): string[] {
   return [

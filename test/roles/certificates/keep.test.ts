@@ -2,10 +2,11 @@
 import { X509Certificate } from 'node:crypto'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { parseAuthority } from '../../../certs/authority-secret.ts'
-import { isSignedBy, keyHash, splitBundle } from '../../../certs/inspect.ts'
+import { isSignedBy } from '../../../certs/inspect.ts'
 import { bundleOf, type Authority } from '../../../certs/rotation.ts'
 import { RENEW_ANNOTATION } from '../../../src/kinds/installation.ts'
 import { API_SERVICES, CONFIGMAPS, SECRETS, VALIDATING_WEBHOOKS } from '../../../src/kinds/table.ts'
+import { keyHash, splitBundle } from '../../../src/lib/pem.ts'
 import { bundleHash } from '../../../src/roles/certificates/bundle-hash.ts'
 import { keepAuthority, type Follower, type KeptAuthority } from '../../../src/roles/certificates/keep.ts'
 import {
