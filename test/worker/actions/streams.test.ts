@@ -176,7 +176,8 @@ test('the log of a console is read while the guest runs and after it has ended, 
   screen.type('first')
   screen.type('second')
   await screen.shows(/second/)
-  expect(await textOf(await worker.consoleLog(guest, ALL))).toBe('login: first\nsecond\n')
+  // It is written there after it has been shown.
+  await expect.poll(async () => textOf(await worker.consoleLog(guest, ALL))).toBe('login: first\nsecond\n')
   expect(await textOf(await worker.consoleLog(guest, { ...ALL, tailLines: 1 }))).toBe('second\n')
   expect(await textOf(await worker.consoleLog(guest, { ...ALL, timestamps: true, limitBytes: 26 }))).toMatch(
     /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z l$/,
