@@ -18,7 +18,7 @@ import {
   type WorkerHome,
 } from '../helpers/worker.ts'
 
-const ROUNDS = Number(process.env.VIRTGATE_KILL_ROUNDS ?? 8)
+const ROUNDS = Number(process.env.VIRTGATE_KILL_ROUNDS ?? 4)
 /** Within that time after the guest has begun to move one of the workers is killed. */
 const SPREAD_MS = 3_500
 

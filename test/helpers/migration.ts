@@ -57,12 +57,9 @@ while [ ! -e /tmp/stop ]; do
   usleep 30000
 done
 echo 3 >/proc/sys/vm/drop_caches
-bad=0
-j=0
-while [ $j -lt $i ]; do
-  j=$((j+1))
-  [ "$(dd if=/dev/vda bs=512 skip=$j count=1 2>/dev/null | head -c 64 | tr -d '\\000' | head -n 1)" = "record $j end" ] || bad=$((bad+1))
-done
+seq $i | sed 's/.*/record & end/' >/tmp/wanted
+dd if=/dev/vda bs=512 skip=1 count=$i 2>/dev/null | tr -d '\\000' >/tmp/found
+bad=$(diff /tmp/wanted /tmp/found | grep -c '^[-+<>][^-+]')
 echo "checked $i records, $bad bad"
 `
 
