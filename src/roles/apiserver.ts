@@ -93,7 +93,7 @@ export async function openApiServerRole(options: ApiServerRoleOptions): Promise<
     nodes,
     events,
     configuration: readConfiguration,
-    expander: buildClusterExpander(store, readConfiguration),
+    expander: buildClusterExpander(store, namespace, () => configuration.kubeVirts()),
     shapes: lateShapes(),
   }
   const kubeVirts = configuration.objects

@@ -11,6 +11,8 @@ import type { ObjectReader, ObjectWatcher } from '../store/store.ts'
 export interface ConfigurationCache extends AsyncDisposable {
   /** What the KubeVirt object says now. Waits for the first list. */
   read(): Promise<KubeVirtConfiguration>
+  /** All KubeVirt objects. Waits for the first list. */
+  kubeVirts(): Promise<readonly KubeVirt[]>
   /** The objects behind it. */
   readonly objects: Pick<Informer<KubeVirt>, 'list' | 'synced'>
 }
@@ -23,11 +25,13 @@ export function openConfigurationCache(
 ): ConfigurationCache {
   const stop = new AbortController()
   const informer = openInformer(store, KUBEVIRTS, {}, { signal: stop.signal, clock, log })
+  const kubeVirts = async () => {
+    await informer.synced
+    return informer.list()
+  }
   return {
-    async read() {
-      await informer.synced
-      return configurationOf(informer.list())
-    },
+    kubeVirts,
+    read: async () => configurationOf(await kubeVirts()),
     objects: informer,
     async [Symbol.asyncDispose]() {
       stop.abort()

@@ -1,21 +1,25 @@
-import { readConfig, defaultConfig } from '../admission/config.ts'
 import { specDefaults } from '../admission/defaults.ts'
+import { configOf, kubeVirtInUse } from '../admission/kubevirt-config.ts'
 import type { ShapeChecker } from '../embedded/api.ts'
 import { openSchemas } from '../embedded/schemas/open.ts'
 import { buildExpander, type Expander, type Getter } from '../instancetype/expand.ts'
-import type { KubeVirtConfiguration } from '../kinds/configuration.ts'
+import type { KubeVirt } from '../kinds/kubevirt.ts'
 import type { Shapes } from '../subresources/subresource.ts'
 import { ownArchitecture } from './architecture.ts'
 
-/** Expansion of VMs that a Kubernetes API holds. */
+/**
+ * Expansion of VMs that a Kubernetes API holds. What their spec leaves open comes from the KubeVirt object of
+ * `namespace`, the architecture included: the nodes may have another one than this process.
+ */
 export function buildClusterExpander(
   reader: Getter,
-  configuration: () => Promise<KubeVirtConfiguration>,
+  namespace: string,
+  kubeVirts: () => Promise<readonly KubeVirt[]>,
 ): Expander {
-  const base = defaultConfig(ownArchitecture())
+  const installation = { namespace, architecture: ownArchitecture() }
   return buildExpander({
     reader,
-    defaults: async () => specDefaults(readConfig(base, await configuration())),
+    defaults: async () => specDefaults(configOf(kubeVirtInUse(await kubeVirts(), namespace), installation)),
   })
 }
 

@@ -1,7 +1,6 @@
 import { buildReviewTokenReader } from '../auth/remote/token-reader.ts'
 import { startControllers } from '../controllers/index.ts'
 import type { ControllerConfig } from '../controllers/parts.ts'
-import { configurationOf } from '../kinds/configuration.ts'
 import { TLS_SECRETS } from '../kinds/installation.ts'
 import { KUBEVIRTS } from '../kinds/table.ts'
 import type { KubeClient } from '../kube/client.ts'
@@ -80,8 +79,10 @@ export async function openControllerRole(options: ControllerRoleOptions): Promis
   const parts = { ...common, openInformer, nodes: nodes.directory, events, migrationCertificates }
   stack.use(lead)
   const config = buildConfig(options)
-  const expander = buildClusterExpander(store, async () =>
-    configurationOf((await store.list(KUBEVIRTS)).items),
+  const expander = buildClusterExpander(
+    store,
+    namespace,
+    async () => (await store.list(KUBEVIRTS, { namespace })).items,
   )
   lead.start((signal) => startControllers({ ...parts, expander, config, signal }))
   const health =

@@ -97,7 +97,7 @@ export async function openKubeApi(options: TestKubeApiOptions = {}): Promise<Tes
       nodes: nodesOf({}),
       events: { record() {} },
       configuration: async () => ({}),
-      expander: buildClusterExpander(store, async () => ({})),
+      expander: buildClusterExpander(store, 'kubevirt', async () => []),
       shapes: schemas,
     },
     authenticator: byToken,
