@@ -13,6 +13,15 @@ export function configurationOf(kubeVirts: readonly KubeVirt[]): KubeVirtConfigu
   return oldest?.spec?.configuration ?? {}
 }
 
+/** What becomes of a VM's instance type and preference. */
+export type ReferencePolicy = 'reference' | 'expand' | 'expandAll'
+
+/** `instancetype.referencePolicy`; `reference` where it says nothing that is known. */
+export function referencePolicyOf({ instancetype }: KubeVirtConfiguration): ReferencePolicy {
+  const policy = isRecord(instancetype) ? instancetype['referencePolicy'] : undefined
+  return policy === 'expand' || policy === 'expandAll' ? policy : 'reference'
+}
+
 /** Whether a feature gate is on. */
 export function hasGate({ developerConfiguration }: KubeVirtConfiguration, gate: string): boolean {
   const lists = isRecord(developerConfiguration) ? developerConfiguration : {}

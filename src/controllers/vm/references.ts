@@ -10,7 +10,8 @@ import {
 } from '../../instancetype/references.ts'
 import { buildReferenceRevision } from '../../instancetype/revision.ts'
 import type { Matcher, StatusRef } from '../../kinds/instancetype.ts'
-import type { Vm, VmStatus } from '../../kinds/kubevirt.ts'
+import { configurationOf, referencePolicyOf } from '../../kinds/configuration.ts'
+import { isFinal, type Vm, type VmStatus } from '../../kinds/kubevirt.ts'
 import { CONTROLLER_REVISIONS, VMS } from '../../kinds/table.ts'
 import { hasReason } from '../../lib/errors.ts'
 import type { Store } from '../../store/store.ts'
@@ -23,12 +24,13 @@ import { ownerReferenceTo } from './template.ts'
 const POLL_MS = 5_000
 
 /**
- * Notes in the VM's status which revisions of its instance type and preference it uses, before anything is made of
- * them. Returns whether all are there; what is missing is told in the pass, and looked for again.
+ * Writes out what the VM refers to where the KubeVirt configuration says so, or notes in its status which revisions of
+ * its instance type and preference it uses, before anything is made of them. Returns whether all are there; what is missing is told in the pass, and looked for again.
  */
 export async function keepReferences(context: VmContext, pass: VmPass): Promise<boolean> {
   const { store } = context
   try {
+    if (isToBeExpanded(context, pass)) pass.vm = await writeOut(context, pass.vm)
     const status: VmStatus = { ...pass.vm.status }
     const changed = [INSTANCETYPE, PREFERENCE].map((what) => noteReference(store, pass.vm, what, status))
     if ((await Promise.all(changed)).includes(true)) {
@@ -41,6 +43,29 @@ export async function keepReferences(context: VmContext, pass: VmPass): Promise<
     context.again(POLL_MS)
     return false
   }
+}
+
+/**
+ * Whether the VM's references are to become part of its spec. `expand` leaves those alone of which a revision is kept
+ * or named; `expandAll` none. A guest that runs goes on as it was made: its VM is written out before the next one.
+ * Source: "Reference policies" in KubeVirt's user guide on instance types.
+ */
+function isToBeExpanded({ kubeVirts }: VmContext, { vm, vmi }: VmPass): boolean {
+  const policy = referencePolicyOf(configurationOf(kubeVirts.list()))
+  const { instancetype, preference } = vm.spec
+  if (policy === 'reference' || !(instancetype || preference)) return false
+  if (vmi && !isFinal(vmi.status?.phase)) return false
+  return policy === 'expandAll' || ![INSTANCETYPE, PREFERENCE].some((what) => isCaptured(vm, what))
+}
+
+function isCaptured({ spec, status }: Vm, { field, ref }: Referable): boolean {
+  return Boolean(spec[field]?.revisionName || status?.[ref]?.controllerRevisionRef?.name)
+}
+
+/** What is noted of the references goes with the next step, as for a VM that has lost them. */
+async function writeOut({ store, expander }: VmContext, vm: Vm): Promise<Vm> {
+  const { spec } = await expander.expandVm(vm)
+  return store.update(VMS, { ...vm, spec })
 }
 
 /** Whether `status` had to be changed. */

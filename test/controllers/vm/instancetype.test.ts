@@ -5,6 +5,7 @@ import {
   CLUSTER_PREFERENCES,
   CONTROLLER_REVISIONS,
   INSTANCETYPES,
+  KUBEVIRTS,
   PVCS,
   VMIS,
   VMS,
@@ -222,4 +223,114 @@ test('what admission left to be inferred is inferred once, and noted', async () 
   await patchSpec(world, { runStrategy: 'Always' })
   const vmi = await turnUntil(async () => world.store.get(VMIS, 'default', 'web'))
   expect(vmi.spec.domain.cpu).toMatchObject({ sockets: 2 })
+})
+
+/** The KubeVirt object, with this policy for instance types. */
+async function setPolicy(world: World, referencePolicy: string): Promise<void> {
+  const spec = { configuration: { instancetype: { referencePolicy } } }
+  const body = { spec }
+  if (await world.store.get(KUBEVIRTS, 'default', 'kubevirt'))
+    await world.store.patch(KUBEVIRTS, 'default', 'kubevirt', { type: 'merge', body })
+  else
+    await world.store.create(KUBEVIRTS, {
+      apiVersion: 'kubevirt.io/v1',
+      kind: 'KubeVirt',
+      metadata: { namespace: 'default', name: 'kubevirt' },
+      spec,
+    })
+}
+const isExpanded = ({ spec, status }: Vm) =>
+  !spec.instancetype && !spec.preference && !status?.instancetypeRef && !status?.preferenceRef
+const revisionsOf = async (world: World) =>
+  (await world.store.list(CONTROLLER_REVISIONS, { namespace: 'default' })).items.filter(({ metadata }) =>
+    metadata.name.startsWith('web-'),
+  )
+
+test.each(['expand', 'expandAll'])(
+  'with %s a new VM gets what it refers to, and keeps nothing',
+  async (policy) => {
+    const world = await startWorld()
+    await setPolicy(world, policy)
+    await createSmall(world)
+    await createLinux(world)
+    const spec = { instancetype: SMALL, preference: { name: 'linux' }, template }
+    await world.store.create(VMS, buildVm('web', 'Halted', spec))
+    const vm = await world.vmUntil('web', isExpanded)
+    expect(vm.spec.template.spec.domain).toMatchObject({
+      cpu: { sockets: 1, cores: 2, threads: 1 },
+      memory: { guest: '256Mi' },
+      devices: { disks: [{ name: 'root', disk: { bus: 'virtio' } }] },
+    })
+    expect(await revisionsOf(world)).toEqual([])
+    await world.store.delete(INSTANCETYPES, 'default', 'small')
+    await patchSpec(world, { runStrategy: 'Always' })
+    const vmi = await world.boot('web')
+    expect(vmi.spec.domain.memory).toMatchObject({ guest: '256Mi' })
+  },
+)
+
+test.each([
+  ['expand', true],
+  ['expandAll', false],
+])('with %s a VM of which a revision is kept refers to it still: %s', async (policy, refers) => {
+  const world = await startWorld()
+  await setPolicy(world, 'reference')
+  await createSmall(world)
+  await world.store.create(VMS, buildVm('web', 'Halted', { instancetype: SMALL, template }))
+  await world.vmUntil('web', ({ status }) => status?.instancetypeRef !== undefined)
+  expect(await revisionsOf(world)).toHaveLength(1)
+  await setPolicy(world, policy)
+  await world.restart()
+  await patchSpec(world, { template: { metadata: { labels: { a: 'b' } } } })
+  const vm = await world.vmUntil('web', (vm) => isExpanded(vm) !== refers)
+  expect(vm.spec.instancetype === undefined).toBe(!refers)
+  await patchSpec(world, { runStrategy: 'Always' })
+  expect((await world.boot('web')).spec.domain.memory).toMatchObject({ guest: '256Mi' })
+  expect(isExpanded((await world.vm('web'))!)).toBe(!refers)
+})
+
+test('with expand a revision that the VM names stays named', async () => {
+  const world = await startWorld()
+  await setPolicy(world, 'expand')
+  await world.store.create(CONTROLLER_REVISIONS, {
+    apiVersion: 'apps/v1',
+    kind: 'ControllerRevision',
+    metadata: { namespace: 'default', name: 'mine' },
+    data: {
+      apiVersion: 'instancetype.kubevirt.io/v1beta1',
+      kind: KIND,
+      spec: { cpu: { guest: 3 }, memory: { guest: '1Gi' } },
+    },
+    revision: 0,
+  })
+  const instancetype = { ...SMALL, revisionName: 'mine' }
+  await world.store.create(VMS, buildVm('web', 'Always', { instancetype, template }))
+  expect((await world.boot('web')).spec.domain.cpu).toMatchObject({ sockets: 3 })
+  expect((await world.vm('web'))?.spec.instancetype).toEqual(instancetype)
+})
+
+test('with expandAll a guest that runs goes on, and its VM is written out before the next one', async () => {
+  const world = await startWorld()
+  await createSmall(world)
+  await world.store.create(VMS, buildVm('web', 'Always', { instancetype: SMALL, template }))
+  const { metadata } = await world.boot('web')
+  await setPolicy(world, 'expandAll')
+  await patchSpec(world, { template: { metadata: { labels: { a: 'b' } } } })
+  await world.restart()
+  expect((await world.vm('web'))?.spec.instancetype).toEqual(SMALL)
+  expect((await world.vmi('web'))?.metadata.uid).toBe(metadata.uid)
+  await patchSpec(world, { runStrategy: 'Halted' })
+  world.node.finish(metadata.uid, 'Succeeded')
+  await world.vmUntil('web', isExpanded)
+})
+
+test('with expand what is missing is told, and written out once it is there', async () => {
+  const world = await startWorld()
+  await setPolicy(world, 'expand')
+  await world.store.create(VMS, buildVm('web', 'Halted', { instancetype: SMALL, template }))
+  const vm = await world.vmUntil('web', (vm) => failure(vm) !== undefined)
+  expect(failure(vm)?.message).toMatch(/"small"/)
+  await createSmall(world)
+  world.clock.advance(5_000)
+  await world.vmUntil('web', isExpanded)
 })
