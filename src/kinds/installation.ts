@@ -33,6 +33,9 @@ export const API_SERVICE_NAME = 'virt-api'
 /** The Service in front of the controllers, where workers enrol. */
 export const CONTROLLER_SERVICE_NAME = 'virt-controller'
 
+/** The Lease by which controllers agree on who leads. */
+export const LEADER_LEASE = 'virtgate-controller'
+
 /** Objects that tell kube-apiserver whose certificates to believe: names by kind. */
 export const REGISTRATIONS = {
   apiServices: ['v1.subresources.kubevirt.io', 'v1alpha3.subresources.kubevirt.io'],

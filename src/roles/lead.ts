@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { ReadinessCheck } from '../http/readiness.ts'
 import { systemClock, wait } from '../lib/clock.ts'
+import { LEADER_LEASE } from '../kinds/installation.ts'
 import type { ElectionTimes, Leadership } from '../lib/leadership.ts'
 import type { Log } from '../lib/log.ts'
 import { openInformer } from '../store/informer.ts'
@@ -9,8 +10,6 @@ import { LeaderElection, type Term } from '../store/leader-election.ts'
 import type { Store } from '../store/store.ts'
 import { aborted } from './command-options.ts'
 
-/** The Lease by which controllers agree on who leads. */
-const LEASE = 'virtgate-controller'
 /** Until it is tried again to begin, where that has failed. */
 const RETRY_MS = 2_000
 
@@ -39,7 +38,7 @@ export class Lead implements Leadership, AsyncDisposable {
       store,
       openInformer,
       namespace,
-      name: LEASE,
+      name: LEADER_LEASE,
       identity: this.#identity,
       clock: systemClock,
       log,
@@ -61,7 +60,7 @@ export class Lead implements Leadership, AsyncDisposable {
     return {
       name: 'leader-election',
       missing: async () =>
-        this.#election.leader() === undefined ? `nobody holds the Lease ${LEASE}` : undefined,
+        this.#election.leader() === undefined ? `nobody holds the Lease ${LEADER_LEASE}` : undefined,
       note: () => {
         const leader = this.#election.leader()
         return leader === this.#identity ? `this process leads (${leader})` : `${leader} leads`

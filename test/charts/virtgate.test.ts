@@ -9,7 +9,13 @@ import { addDoctor } from '../../src/cli/commands/doctor.ts'
 import { addUnregister } from '../../src/cli/commands/unregister.ts'
 import { openSchemas } from '../../src/embedded/schemas/open.ts'
 import type { KubeObject } from '../../src/kinds/meta.ts'
-import { TLS_SECRETS } from '../../src/kinds/installation.ts'
+import { ENROL_AUDIENCE } from '../../src/kinds/enrolment.ts'
+import {
+  CONTROLLER_SERVICE_NAME,
+  REGISTRATIONS,
+  TLS_SECRETS,
+  TRUST_CONFIGMAP_NAME,
+} from '../../src/kinds/installation.ts'
 import { KUBEVIRTS } from '../../src/kinds/table.ts'
 import { addRoles } from '../../src/roles/commands.ts'
 import { readChart, type Rendered } from '../helpers/chart.ts'
@@ -130,6 +136,9 @@ test.each(sets)('$name: everything that a pod refers to is there', ({ rendered, 
       ...(accounts.includes(spec?.serviceAccountName)
         ? []
         : [`${name}: account ${spec?.serviceAccountName}`]),
+      ...volumes
+        .filter(({ configMap }) => configMap && configMap.name !== TRUST_CONFIGMAP_NAME)
+        .map((one) => `${name}: ${one.name}`),
       ...volumes
         .filter(({ secret }) => secret && !isThere(secret.secretName))
         .map((one) => `${name}: ${one.name}`),
@@ -305,6 +314,52 @@ test.each([
     allowPrivilegeEscalation: false,
     capabilities: { drop: ['ALL'] },
   })
+})
+
+test('the only token of a worker is good for enrolling alone, at the Service of the controllers', () => {
+  const spec = podNamed(setNamed('default'), 'DaemonSet virt-handler')
+  const sources = (spec.volumes ?? []).flatMap(({ projected }) => projected?.sources ?? [])
+  expect(sources).toEqual([
+    { serviceAccountToken: { audience: ENROL_AUDIENCE, expirationSeconds: 3600, path: 'token' } },
+  ])
+  const service = ofKind(setNamed('default'), 'Service').find(
+    ({ metadata }) => metadata.name === CONTROLLER_SERVICE_NAME,
+  ) as models.V1Service
+  const [port] = service.spec?.ports ?? []
+  expect(spec.containers[0]?.args).toContain(
+    `--controller=https://${CONTROLLER_SERVICE_NAME}.kubevirt.svc:${port?.port}`,
+  )
+})
+
+/** Kinds of pods that a policy lets in at a port; `undefined` where it is anybody. */
+function letIn(name: string, policy: string, port: string): (string | undefined)[] | undefined {
+  const found = ofKind(setNamed(name), 'NetworkPolicy').find(({ metadata }) => metadata.name === policy)
+  // The models call it `_from`.
+  const { spec } = found as unknown as {
+    spec: { ingress: { ports?: { port: string }[]; from?: models.V1NetworkPolicyPeer[] }[] }
+  }
+  const rule = spec.ingress.find(({ ports }) => ports?.some((one) => one.port === port))
+  return rule?.from?.map(({ podSelector }) => podSelector?.matchLabels?.['kubevirt.io'])
+}
+
+// Who is on the network of a node cannot be told by the labels of its pod.
+test.each([
+  ['default', ['virt-handler'], ['virt-api', 'virt-controller']],
+  ['managed-cluster', ['virt-handler'], undefined],
+  ['bridges', undefined, ['virt-api', 'virt-controller']],
+])('%s: enrolling is open to %j, workers to %j', (name, enrol, rpc) => {
+  expect(letIn(name, 'virt-controller', 'enrol')).toEqual(enrol)
+  expect(letIn(name, 'virt-handler', 'rpc')).toEqual(rpc)
+})
+
+test('the hook before an uninstallation may remove all that is registered', () => {
+  const role = ofKind(setNamed('default'), 'ClusterRole').find(
+    ({ metadata }) => metadata.name === 'virtgate-unregister',
+  ) as models.V1ClusterRole
+  const deletable = role.rules
+    ?.filter(({ verbs }) => verbs.includes('delete'))
+    .flatMap(({ resourceNames = [] }) => resourceNames)
+  expect(deletable?.toSorted()).toEqual(Object.values(REGISTRATIONS).flat().toSorted())
 })
 
 test('a device plugin is asked for KVM beside the other limits', () => {

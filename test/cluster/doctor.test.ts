@@ -1,32 +1,17 @@
 /** What `virtgate doctor` says of an installation behind a real kube-apiserver. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Result } from '../../src/cli/doctor/run.ts'
 import { requireKube } from '../helpers/kube-cluster/binaries.ts'
 import { startControlPlane, type ControlPlane, type KubeUser } from '../helpers/kube-cluster/control-plane.ts'
 import { installVirtgate, type Installation } from '../helpers/kube-cluster/installation.ts'
+import { runVirtgate } from '../helpers/kube-cluster/virtgate.ts'
 import { eventually } from '../helpers/server.ts'
-
-const MAIN = new URL('../../src/virtgate.mjs', import.meta.url).pathname
-
-/** Runs the command, which may have to come through this process. */
-async function virtgate({ kubeconfig }: KubeUser, ...args: string[]) {
-  const child = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, KUBECONFIG: kubeconfig } })
-  const [stdout, stderr, [code]] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    once(child, 'close'),
-  ])
-  return { code: code as number | null, stdout, stderr }
-}
 
 /** What it finds: check → the worst of its verdicts. */
 async function examine(
   user: KubeUser,
 ): Promise<{ code: number | null; verdicts: Record<string, string>; text: string }> {
-  const { code, stdout } = await virtgate(user, 'doctor', '-o', 'json')
+  const { code, stdout } = await runVirtgate(user, 'doctor', '-o', 'json')
   const { results } = JSON.parse(stdout) as { results: Result[] }
   const order = ['error', 'warning', 'skipped', 'ok']
   const verdicts = results.map(({ check, findings }): [string, string] => {
@@ -103,9 +88,9 @@ requireKube()('virtgate doctor', () => {
 
   test('after virtgate unregister, namespaces can be deleted though nobody answers', async () => {
     const { client } = plane.admin
-    const refused = await virtgate(plane.admin, 'unregister', '--install-namespace', 'elsewhere')
+    const refused = await runVirtgate(plane.admin, 'unregister', '--install-namespace', 'elsewhere')
     expect(refused.stdout).toContain('left alone')
-    const { code, stdout } = await virtgate(plane.admin, 'unregister')
+    const { code, stdout } = await runVirtgate(plane.admin, 'unregister')
     expect(code).toBe(0)
     expect(stdout.match(/is removed/g)).toHaveLength(4)
     const body = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'short-lived' } }

@@ -31,7 +31,7 @@ export async function applyObjects({ admin }: ControlPlane): Promise<string> {
 }
 
 /** Stands for what the endpoint slice controller makes of pods: kube-apiserver looks whether there are any. */
-function endpoints(): object {
+export function endpoints(): object {
   return {
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',

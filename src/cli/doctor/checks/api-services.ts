@@ -1,7 +1,6 @@
+import { REGISTRATIONS } from '../../../kinds/installation.ts'
 import type { Condition } from '../../../kinds/meta.ts'
 import { find, fine, wrong, type Check, type Doctor, type Finding } from '../check.ts'
-
-const NAMES = ['v1.subresources.kubevirt.io', 'v1alpha3.subresources.kubevirt.io']
 
 interface ApiService {
   spec: { service?: { name: string; namespace: string } | null }
@@ -12,7 +11,7 @@ interface ApiService {
 export const apiServices: Check = {
   name: 'api-services',
   isForEmbedded: false,
-  run: (doctor) => Promise.all(NAMES.map((name) => look(doctor, name))),
+  run: (doctor) => Promise.all(REGISTRATIONS.apiServices.map((name) => look(doctor, name))),
 }
 
 async function look(doctor: Doctor, name: string): Promise<Finding> {

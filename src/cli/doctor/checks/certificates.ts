@@ -1,12 +1,13 @@
 import { X509Certificate } from 'node:crypto'
 import type { Secret } from '../../../kinds/core.ts'
+import { API_SERVICE_NAME, TLS_SECRETS } from '../../../kinds/installation.ts'
 import { StatusError } from '../../../lib/errors.ts'
 import { find, fine, list, skipped, warning, wrong, type Check, type Doctor, type Finding } from '../check.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 /** Somebody should have renewed it by then. */
 const SOON_MS = 7 * DAY_MS
-const SECRET = 'kubevirt-virt-api-certs'
+const SECRET = TLS_SECRETS.serving
 const RENEW = 'see the log of the controller, which renews certificates, or whoever else makes yours'
 
 /** Whether kube-apiserver believes the certificate of our API server, and for how long that lasts. */
@@ -65,7 +66,7 @@ async function lookAtPods(doctor: Doctor, ca: string): Promise<Finding[] | undef
   const path = `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`
   const slices = await list<EndpointSlice>(
     doctor,
-    `${path}?labelSelector=kubernetes.io%2Fservice-name%3Dvirt-api`,
+    `${path}?labelSelector=kubernetes.io%2Fservice-name%3D${API_SERVICE_NAME}`,
   )
   const places = slices.flatMap(({ endpoints = [], ports = [] }) => {
     const port = ports.find(({ name }) => name === 'https')?.port
@@ -76,7 +77,7 @@ async function lookAtPods(doctor: Doctor, ca: string): Promise<Finding[] | undef
   const shown = await Promise.all(
     places.map(async (place) => ({
       place,
-      shown: await doctor.shownCertificate(place, `virt-api.${namespace}.svc`, ca, signal),
+      shown: await doctor.shownCertificate(place, `${API_SERVICE_NAME}.${namespace}.svc`, ca, signal),
     })),
   )
   const findings = shown.flatMap(({ place: { host, port }, shown: one }): Finding[] => {
@@ -103,8 +104,8 @@ async function lookAtSecret(doctor: Doctor, authorities: readonly X509Certificat
     (authority) => leaf.checkIssued(authority) && leaf.verify(authority.publicKey),
   )
   if (!isSigned) return [wrong(`${what} is of no authority in caBundle`, RENEW)]
-  if (!leaf.checkHost(`virt-api.${namespace}.svc`)) {
-    return [wrong(`${what} is not for virt-api.${namespace}.svc`, 'have one made for that name')]
+  if (!leaf.checkHost(`${API_SERVICE_NAME}.${namespace}.svc`)) {
+    return [wrong(`${what} is not for ${API_SERVICE_NAME}.${namespace}.svc`, 'have one made for that name')]
   }
   return [judgeEnd(what, leaf.validToDate.getTime(), doctor.now())]
 }

@@ -1,4 +1,5 @@
 import type { Lease } from '../../../kinds/core.ts'
+import { LEADER_LEASE } from '../../../kinds/installation.ts'
 import { find, fine, wrong, type Check } from '../check.ts'
 import { ageOfLease } from '../leases.ts'
 
@@ -8,7 +9,7 @@ export const leader: Check = {
   isForEmbedded: false,
   async run(doctor) {
     const { namespace } = doctor
-    const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/virtgate-controller`
+    const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/${LEADER_LEASE}`
     const lease = await find<Lease>(doctor, path)
     const advice = `see why no controller is ready: kubectl -n ${namespace} describe pods -l kubevirt.io=virt-controller`
     const holder = lease?.spec?.holderIdentity
