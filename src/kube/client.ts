@@ -36,16 +36,24 @@ export class ApiUnreachable extends Error {
 
 const TRIES_ON_429 = 5
 
-/** Opens a client: one connection pool for all calls. Closing it ends them. */
-export function openKubeClient(config: ClusterConfig): KubeClient {
-  const agent = new Agent({
-    connect: { ...config.tls },
-    allowH2: true,
-    // A watch may be silent for long; the API sends bookmarks, and callers have their own limits.
-    bodyTimeout: 0,
-  })
+/** How long the API may take. */
+export interface Patience {
+  /** Until it answers, and between two pieces of an answer. kube-apiserver itself gives up after a minute. */
+  answerMs: number
+  /** Between two lines of a streamed answer: the API sends a bookmark every minute. */
+  silenceMs: number
+}
 
-  async function send(wanted: KubeRequest) {
+const PATIENCE: Patience = { answerMs: 75_000, silenceMs: 180_000 }
+
+/**
+ * Opens a client: one connection pool for all calls. Closing it ends them. HTTP/1.1 alone: over HTTP/2, undici 8 leaves
+ * calls and streams open for ever that were aborted while their session died, and its timeouts do not end them.
+ */
+export function openKubeClient(config: ClusterConfig, patience = PATIENCE): KubeClient {
+  const agent = new Agent({ connect: { ...config.tls }, allowH2: false })
+
+  async function send(wanted: KubeRequest, bodyTimeout: number) {
     const token = await config.token()
     const url = new URL(config.server + wanted.path)
     for (const [name, value] of Object.entries(wanted.query ?? {})) {
@@ -54,6 +62,8 @@ export function openKubeClient(config: ClusterConfig): KubeClient {
     const hasBody = wanted.body !== undefined
     return request(url, {
       dispatcher: agent,
+      headersTimeout: patience.answerMs,
+      bodyTimeout,
       method: wanted.method,
       headers: {
         accept: 'application/json',
@@ -63,16 +73,18 @@ export function openKubeClient(config: ClusterConfig): KubeClient {
       },
       ...(hasBody && { body: JSON.stringify(wanted.body) }),
       ...(wanted.signal && { signal: wanted.signal }),
-    }).catch((error: unknown) => {
-      wanted.signal?.throwIfAborted()
-      throw new ApiUnreachable(config.server, error)
-    })
+    }).catch((error: unknown) => lost(wanted, error))
+  }
+
+  function lost({ signal }: KubeRequest, error: unknown): never {
+    signal?.throwIfAborted()
+    throw new ApiUnreachable(config.server, error)
   }
 
   /** Answers 2xx, or throws. A 429 is tried again after the time the server names. */
-  async function succeed(wanted: KubeRequest) {
+  async function succeed(wanted: KubeRequest, bodyTimeout = patience.answerMs) {
     for (let attempt = 1; ; attempt += 1) {
-      const response = await send(wanted)
+      const response = await send(wanted, bodyTimeout)
       if (response.statusCode < 300) return response
       const text = await response.body.text()
       if (response.statusCode !== 429 || attempt === TRIES_ON_429) throw refusal(response.statusCode, text)
@@ -84,12 +96,12 @@ export function openKubeClient(config: ClusterConfig): KubeClient {
     config,
     async call<T>(wanted: KubeRequest): Promise<T> {
       const { body } = await succeed(wanted)
-      const text = await body.text()
+      const text = await body.text().catch((error: unknown) => lost(wanted, error))
       // The caller names the type of what the API is known to answer at that path.
       return (text === '' ? undefined : JSON.parse(text)) as T
     },
     async *lines(wanted) {
-      const { body } = await succeed(wanted)
+      const { body } = await succeed(wanted, patience.silenceMs)
       const decoder = new TextDecoder()
       let rest = ''
       for await (const chunk of body) {

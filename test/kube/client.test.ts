@@ -36,14 +36,14 @@ test('a call shows the client certificate, sends JSON and gives the answer', asy
       query: { a: 'x y' },
       body: '{"n":1}',
       client: 'jane',
-      version: '2.0',
+      version: '1.1',
       headers: { authorization: 'Bearer secret', 'content-type': 'application/json' },
     },
   ])
   await client[Symbol.asyncDispose]()
 })
 
-test('calls share a connection', async () => {
+test('calls one after the other share connections', async () => {
   const ports = new Set<unknown>()
   const { api, client } = await open((_seen, response) => {
     ports.add(response.req.socket.remotePort)
@@ -51,8 +51,9 @@ test('calls share a connection', async () => {
   })
   await using _api = api
   await using _client = client
-  for (let i = 0; i < 5; i += 1) await client.call({ method: 'GET', path: '/x' })
-  expect(ports.size).toBe(1)
+  for (let i = 0; i < 10; i += 1) await client.call({ method: 'GET', path: '/x' })
+  // undici opens a second one where the first has not been given back yet.
+  expect(ports.size).toBeLessThanOrEqual(2)
 })
 
 test.each([
@@ -146,4 +147,26 @@ test('where nobody listens, the message says where and what to look at', async (
   await expect(client.call({ method: 'GET', path: '/x' })).rejects.toThrow(
     new RegExp(`cannot reach the Kubernetes API at ${api.url}: .*ECONNREFUSED`),
   )
+})
+
+test.each<[string, Answer]>([
+  ['nothing', () => {}],
+  ['half an answer', (_seen, response) => void response.writeHead(200).write('{"half":')],
+])('an API that says %s is given up after a while', async (_what, answer) => {
+  await using api = await startApi(answer)
+  const config = { server: api.url, namespace: 'default', tls: { ca: api.ca }, token: async () => undefined }
+  await using client = openKubeClient(config, { answerMs: 100, silenceMs: 60_000 })
+  await expect(client.call({ method: 'GET', path: '/x' })).rejects.toThrow(ApiUnreachable)
+})
+
+test('a stream that has fallen silent is given up, however it began', async () => {
+  await using api = await startApi((_seen, response) => void response.writeHead(200).write('{"n":1}\n'))
+  const config = { server: api.url, namespace: 'default', tls: { ca: api.ca }, token: async () => undefined }
+  await using client = openKubeClient(config, { answerMs: 60_000, silenceMs: 100 })
+  const seen: string[] = []
+  const read = async () => {
+    for await (const line of client.lines({ method: 'GET', path: '/x' })) seen.push(line)
+  }
+  await expect(read()).rejects.toThrow(/timeout/i)
+  expect(seen).toEqual(['{"n":1}'])
 })
