@@ -90,7 +90,8 @@ export async function installVirtgate(
   }
 }
 
-function backendsOf(apiServers: readonly RoleProcess[]): Map<number, number[]> {
+/** The ports of pods, by the ports of the Service. */
+export function backendsOf(apiServers: readonly RoleProcess[]): Map<number, number[]> {
   const ports = apiServers.map(portsOf)
   return new Map([
     [443, ports.map(({ api }) => api)],
@@ -99,7 +100,7 @@ function backendsOf(apiServers: readonly RoleProcess[]): Map<number, number[]> {
 }
 
 /** As an administrator of a cluster without KVM does it. */
-async function allowEmulation({ admin }: ControlPlane): Promise<void> {
+export async function allowEmulation({ admin }: ControlPlane): Promise<void> {
   await admin.client.call({
     method: 'POST',
     path: `/apis/kubevirt.io/v1/namespaces/${INSTALL_NAMESPACE}/kubevirts`,
