@@ -9,12 +9,13 @@ export interface ConfigChoice {
   context?: string | undefined
 }
 
-/** What it takes to call it. Throws `KubeconfigError`. */
+/** What it takes to call it. `mount` is where a pod's credentials are. Throws `KubeconfigError`. */
 export async function findConfig(
   { kubeconfig, context }: ConfigChoice,
   env: NodeJS.ProcessEnv = process.env,
+  mount?: string,
 ): Promise<ClusterConfig> {
   const isNamed = kubeconfig ?? context ?? env.KUBECONFIG
-  if (!isNamed && (await isInCluster(env))) return loadInClusterConfig(env)
+  if (!isNamed && (await isInCluster(env, mount))) return loadInClusterConfig(env, mount)
   return loadKubeconfig({ path: kubeconfig, context, env })
 }

@@ -389,3 +389,13 @@ test.each([
 ])('%j does not go together, and it is said why', (values, message) => {
   expect(() => chart.render({ values })).toThrow(message)
 })
+
+test.each([
+  ['default', 'helm test virtgate --namespace kubevirt', 'emulated'],
+  ['emulation', 'useEmulation', 'No workers'],
+])('%s: what is said after an installation is about it', (name, said, unsaid) => {
+  const { values } = sets.find((set) => set.name === name) ?? {}
+  const notes = chart.notes(values && { values })
+  expect(notes).toContain(said)
+  expect(notes).not.toContain(unsaid)
+})

@@ -21,7 +21,7 @@ import { portsOf } from '../helpers/kube-cluster/installation.ts'
 import { apply } from '../helpers/kube-cluster/kubectl.ts'
 import { applyKinds, awaitAvailable, endpoints } from '../helpers/kube-cluster/objects.ts'
 import { openServiceProxy } from '../helpers/kube-cluster/service-proxy.ts'
-import { runVirtgate } from '../helpers/kube-cluster/virtgate.ts'
+import { runVirtgate } from '../helpers/run-virtgate.ts'
 import { startRole, type Flags, type RoleProcess } from '../helpers/role-process.ts'
 import { eventually } from '../helpers/server.ts'
 
@@ -164,7 +164,10 @@ requireKube()('an installation by the chart', () => {
     ])
     stack.use(await openServiceProxy(spec.clusterIP, [443, 9443], () => backends))
     await awaitAvailable(plane)
-    const version = await get<{ gitVersion: string }>('/apis/subresources.kubevirt.io/v1/version')
+    // kube-apiserver forwards to us a moment after it has said so.
+    const version = await eventually('requests come through', 30_000, () =>
+      get<{ gitVersion: string }>('/apis/subresources.kubevirt.io/v1/version').catch(() => undefined),
+    )
     expect(version.gitVersion).toContain('virtgate')
   })
 

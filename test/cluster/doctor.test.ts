@@ -4,7 +4,7 @@ import type { Result } from '../../src/cli/doctor/run.ts'
 import { requireKube } from '../helpers/kube-cluster/binaries.ts'
 import { startControlPlane, type ControlPlane, type KubeUser } from '../helpers/kube-cluster/control-plane.ts'
 import { installVirtgate, type Installation } from '../helpers/kube-cluster/installation.ts'
-import { runVirtgate } from '../helpers/kube-cluster/virtgate.ts'
+import { runVirtgate } from '../helpers/run-virtgate.ts'
 import { eventually } from '../helpers/server.ts'
 
 /** What it finds: check → the worst of its verdicts. */

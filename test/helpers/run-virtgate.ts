@@ -1,13 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
-import type { KubeUser } from './control-plane.ts'
 
-const MAIN = new URL('../../../src/virtgate.mjs', import.meta.url).pathname
+const MAIN = new URL('../../src/virtgate.mjs', import.meta.url).pathname
 
 /** Runs a command for people to its end. It may have to come through this process, which is why nobody waits at a standstill. */
 export async function runVirtgate(
-  { kubeconfig }: Pick<KubeUser, 'kubeconfig'>,
+  { kubeconfig }: { kubeconfig: string },
   ...args: string[]
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const env = { ...process.env, KUBECONFIG: kubeconfig }
