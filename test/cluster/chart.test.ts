@@ -65,22 +65,28 @@ requireKube()('the chart before a real kube-apiserver', () => {
     expect(await tryOut(rendered.map(({ object }) => object))).toEqual({ status: 0, stderr: '' })
   })
 
-  test('pods that need nothing from their node may run where Pod Security is restricted', async () => {
-    for (const { object } of chart.render({ namespace: RESTRICTED })) {
-      const { spec } = object as { spec?: { template?: { metadata: object; spec: object } } }
-      if (!spec?.template || object.kind === 'DaemonSet') continue
-      const metadata = {
-        ...spec.template.metadata,
-        name: String(object.metadata.name),
-        namespace: RESTRICTED,
+  test.each([
+    ['as they are', {}],
+    ['with a port below 1024', { apiServer: { webhookPort: 443 } }],
+  ])(
+    'pods that need nothing from their node may run where Pod Security is restricted: %s',
+    async (_how, values) => {
+      for (const { object } of chart.render({ namespace: RESTRICTED, values })) {
+        const { spec } = object as { spec?: { template?: { metadata: object; spec: object } } }
+        if (!spec?.template || object.kind === 'DaemonSet') continue
+        const metadata = {
+          ...spec.template.metadata,
+          name: String(object.metadata.name),
+          namespace: RESTRICTED,
+        }
+        const pod = {
+          apiVersion: 'v1',
+          kind: 'Pod',
+          metadata,
+          spec: { ...spec.template.spec, serviceAccountName: 'default' },
+        }
+        expect(await tryOut([pod])).toEqual({ status: 0, stderr: '' })
       }
-      const pod = {
-        apiVersion: 'v1',
-        kind: 'Pod',
-        metadata,
-        spec: { ...spec.template.spec, serviceAccountName: 'default' },
-      }
-      expect(await tryOut([pod])).toEqual({ status: 0, stderr: '' })
-    }
-  })
+    },
+  )
 })

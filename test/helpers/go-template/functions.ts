@@ -45,6 +45,7 @@ export const FUNCTIONS: Record<string, TemplateFunction> = {
   eq: (left, ...others) => others.some((other) => left === other),
   ne: (left, right) => left !== right,
   gt: (left, right) => Number(left) > Number(right),
+  lt: (left, right) => Number(left) < Number(right),
   default: (fallback, value) => (isTrue(value) ? value : fallback),
   required,
   fail: (message) => {
