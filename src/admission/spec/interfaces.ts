@@ -20,9 +20,10 @@ const RESERVED_MAC = '02:00:00:00:00:00'
 
 function* eachInterface(spec: VmiSpec, at: FieldPath): Iterable<[Interface, FieldPath, Network | undefined]> {
   const networks = networksOf(spec)
+  const list = at.child('domain', 'devices', 'interfaces')
   for (const [position, entry] of (devicesOf(spec).interfaces ?? []).entries()) {
     const network = networks.findLast(({ name }) => name === entry.name)
-    yield [entry, at.child('domain', 'devices', 'interfaces').index(position), network]
+    yield [entry, list.index(position), network]
   }
 }
 

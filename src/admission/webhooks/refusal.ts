@@ -37,8 +37,11 @@ export function refuseError(error: unknown): JsonRecord {
   if (!(error instanceof StatusError)) {
     return { metadata: {}, code: 500, message: 'the review failed: see the log of the server' }
   }
-  const { code, reason, message, details } = error
-  if (code === 422) return refuseFaults(details?.causes ?? [{ message }])
-  // What the reference answers with 400 has neither a reason nor details; what it never says is told in full.
-  return { metadata: {}, code, message, ...(code !== 400 && { reason, ...(details && { details }) }) }
+  const { code, message, details } = error
+  return details?.causes ? refuseFaults(details.causes) : { metadata: {}, code, message }
+}
+
+/** The status of an object that its namespace has no room for, in full: clients look for reason and details. */
+export function refuseLimited({ code, reason, message, details }: StatusError): JsonRecord {
+  return { metadata: {}, code, reason, message, ...(details && { details }) }
 }

@@ -16,7 +16,7 @@ import { encode } from '../types/encode.ts'
 import { isDeeperThan } from './depth.ts'
 import { createPatch, type PatchOperation } from './patch.ts'
 import { WEBHOOKS, type Webhook } from './paths.ts'
-import { refuseError, refuseFaults, refusePlugin } from './refusal.ts'
+import { refuseError, refuseFaults, refuseLimited, refusePlugin } from './refusal.ts'
 import {
   checkOperation,
   checkResource,
@@ -41,6 +41,8 @@ export interface WebhookAnswer {
 export interface Verdict {
   /** What is wrong; absent where nothing is. */
   causes?: Cause[]
+  /** Why the namespace has no room for it; absent where it has. */
+  limit?: StatusError
   patch?: PatchOperation[]
   warnings?: string[]
 }
@@ -86,8 +88,9 @@ export async function answerReview(
 function responseOf(
   { refusesWhole }: Webhook,
   uid: string,
-  { causes, patch = [], warnings = [] }: Verdict,
+  { causes, limit, patch = [], warnings = [] }: Verdict,
 ): JsonRecord {
+  if (limit) return { uid, allowed: false, status: refuseLimited(limit) }
   if (causes)
     return { uid, allowed: false, status: refusesWhole ? refusePlugin(causes) : refuseFaults(causes) }
   return {
@@ -165,7 +168,12 @@ async function validate(parts: AdmissionParts, request: AdmissionRequest): Promi
   if (!review) return {}
   const causes = findCauses(review)
   if (causes.length > 0) return { causes }
-  await parts.limits?.admit(request)
+  try {
+    await parts.limits?.admit(request)
+  } catch (error) {
+    if (!(error instanceof StatusError)) throw error
+    return { limit: error }
+  }
   return { warnings: warningsOf(review) }
 }
 

@@ -461,10 +461,9 @@ describe('what VMIs are given', () => {
   const TOPOLOGY = 'metadata.annotations.kubevirt~io/pci-topology-version'
   const PARITY = 'alpha.kubevirt.io/EmulatorThreadCompleteToEvenParity'
   const PARITY_PATH = `metadata.annotations.${PARITY.replaceAll('.', '~')}`
-  const isolated: Edits = {
-    '@annotations': { [PARITY]: '' },
-    ...cpu({ cores: 1, dedicatedCpuPlacement: true, isolateEmulatorThread: true }),
-  }
+  const isolating = cpu({ cores: 1, dedicatedCpuPlacement: true, isolateEmulatorThread: true })
+  const isolated: Edits = { '@annotations': { [PARITY]: 'yes' }, ...isolating }
+  const aligned: Edits = { ...isolated, '@on': ['AlignCPUs'] }
   const tdx = { [`${D}.launchSecurity`]: { tdx: {} } }
   const SOCKET = 'metadata.annotations.kubevirt~io/qgs-socket-path'
   const qgs = (qgsSocketPath: string) => ({
@@ -474,9 +473,24 @@ describe('what VMIs are given', () => {
   const pending = { phase: 'Pending', phaseTransitionTimestamp: '2026-01-01T00:00:00Z' }
   testDefaults(VMI, [
     ['MUT-VMI-040', {}, TOPOLOGY, 'v3', [{ [TOPOLOGY]: 'v2' }, 'v2']],
-    ['MUT-VMI-041', { ...isolated, '@on': ['AlignCPUs'] }, PARITY_PATH, '', [isolated, undefined]],
+    ['MUT-VMI-041', aligned, PARITY_PATH, '', [isolated, undefined]],
+    [
+      'MUT-VMI-041: whatever it said',
+      { ...aligned, [PARITY_PATH]: 'no' },
+      PARITY_PATH,
+      '',
+      // The KubeVirt object says nothing.
+      [{ ...isolating, '@on': ['AlignCPUs'] }, undefined],
+    ],
+    [
+      'MUT-VMI-041: threads that share',
+      { ...aligned, ...cpu({ cores: 1, dedicatedCpuPlacement: true, isolateEmulatorThread: false }) },
+      PARITY_PATH,
+      undefined,
+    ],
     ['MUT-VMI-042', tdx, SOCKET, '/var/run/tdx-qgs/qgs.socket', [qgs(''), undefined]],
-    ['MUT-VMI-042: another path', qgs('/run/q'), SOCKET, '/run/q'],
+    ['MUT-VMI-042: another path', qgs('/run/q'), SOCKET, '/run/q', [{}, undefined]],
+    ['MUT-VMI-042: whatever it said', { ...qgs('/run/q'), [SOCKET]: '/run/other' }, SOCKET, '/run/q'],
     ['MUT-VMI-043', {}, 'status.runtimeUser', 107, [{ '@on': ['Root'] }, 0]],
     [
       'MUT-VMI-044',
