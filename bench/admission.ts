@@ -1,10 +1,12 @@
 /**
- * Admission reviews per second over TLS keep-alive, and how long one takes: one server process, asked from another.
+ * Admission reviews per second over TLS keep-alive, and how long one takes: one server process, asked from another, beside
+ * answers to the same bodies that are parsed and no more, in turns.
  * Run it with `npx node bench/admission.ts`.
  */
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, type TLSSocket } from 'node:tls'
+import { BARE_PATH } from './admission-bare.ts'
 import { readTargets, reviewOf, type Target } from '../test/helpers/vectors.ts'
 
 const CONNECTIONS = 8
@@ -48,9 +50,9 @@ async function usageMicros({ process: child }: Server): Promise<number> {
 }
 
 /** A review as bytes on the wire. */
-function requestOf(target: Target): Buffer {
+function requestOf(target: Target, path: string): Buffer {
   const body = JSON.stringify(reviewOf(target, target.object))
-  const head = ['POST', `${target.path}?timeout=10s`, 'HTTP/1.1\r\nHost: localhost\r\nContent-Type:']
+  const head = ['POST', `${path}?timeout=10s`, 'HTTP/1.1\r\nHost: localhost\r\nContent-Type:']
   return Buffer.from(
     `${head.join(' ')} application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   )
@@ -109,16 +111,25 @@ function percentile(sorted: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
 }
 
-function line(name: string, rounds: readonly Round[]): string {
+/** The most that was reached: what is less was somebody else's doing. */
+function rateOf(rounds: readonly Round[]): number {
+  return Math.max(...rounds.map(({ count, seconds }) => count / seconds))
+}
+
+function cpuOf(rounds: readonly Round[]): number {
+  return Math.min(...rounds.map(({ cpuMicros }) => cpuMicros))
+}
+
+function line(name: string, rounds: readonly Round[], bare: readonly Round[]): string {
   const latencies = rounds.flatMap(({ latenciesMs }) => latenciesMs).toSorted((one, other) => one - other)
-  const rate = Math.max(...rounds.map(({ count, seconds }) => count / seconds))
-  const cpu = Math.min(...rounds.map(({ cpuMicros }) => cpuMicros))
+  const cpu = cpuOf(rounds)
   const cells = [
-    rate.toFixed(0),
+    rateOf(rounds).toFixed(0),
     percentile(latencies, 0.5).toFixed(2),
     percentile(latencies, 0.99).toFixed(2),
     cpu.toFixed(0),
     (1e6 / cpu).toFixed(0),
+    (cpu / cpuOf(bare)).toFixed(2),
   ]
   return `| ${[name.padEnd(12), ...cells.map((cell) => cell.padStart(9))].join(' | ')} |\n`
 }
@@ -134,18 +145,22 @@ async function main(): Promise<void> {
     }),
   )
   process.stdout.write(
-    '| review       |  a second |    p50 ms |    p99 ms |    CPU µs | a CPU sec |\n' +
-      '| ------------ | --------: | --------: | --------: | --------: | --------: |\n',
+    '| review       |  a second |    p50 ms |    p99 ms |    CPU µs | a CPU sec | × bare    |\n' +
+      '| ------------ | --------: | --------: | --------: | --------: | --------: | --------: |\n',
   )
   for (const [name, prefix] of REVIEWS) {
-    const requests = BODIES.flatMap((body) => {
-      const target = targets[`${prefix}${body}`]
-      return target ? [requestOf(target)] : []
-    })
+    const named = BODIES.flatMap((body) => targets[`${prefix}${body}`] ?? [])
+    const requests = named.map((target) => requestOf(target, target.path))
+    const bareRequests = named.map((target) => requestOf(target, BARE_PATH))
     await round(server, sockets, requests, WARM_UP_MS)
-    const rounds: Round[] = []
-    for (let turn = 0; turn < ROUNDS; turn++) rounds.push(await round(server, sockets, requests, ROUND_MS))
-    process.stdout.write(line(name, rounds))
+    await round(server, sockets, bareRequests, WARM_UP_MS)
+    const [rounds, bare]: [Round[], Round[]] = [[], []]
+    for (let turn = 0; turn < ROUNDS; turn++) {
+      rounds.push(await round(server, sockets, requests, ROUND_MS))
+      bare.push(await round(server, sockets, bareRequests, ROUND_MS))
+    }
+    process.stdout.write(line(name, rounds, bare))
+    process.stdout.write(line('  bare', bare, bare))
   }
   for (const socket of sockets) socket.destroy()
   server.process.disconnect()

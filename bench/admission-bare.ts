@@ -1,0 +1,2 @@
+/** Where the server of admission.ts answers without looking into what is asked. */
+export const BARE_PATH = '/bare'
