@@ -12,6 +12,8 @@ export interface ControllerConfig {
   allowEmulation: boolean
   /** Whether Node objects and their leases are ours (embedded mode) or a kubelet's (cluster mode: labels only). */
   ownsNodes: boolean
+  /** Guests of a node that was not heard of for so long are started elsewhere (cluster mode); never where absent. */
+  failoverAfterMs?: number
   /** Where the Leases of workers are (cluster mode); absent where workers have none. */
   workerNamespace?: string
   /** Version of this program, such as `0.1.0`. */

@@ -2,6 +2,8 @@
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number
+  /** Milliseconds since some moment, by a clock that nobody sets; `now` serves for it where absent. */
+  monotonic?(): number
   /** Calls `run` once, `delayMs` from now. Disposing of the answer cancels it. */
   after(delayMs: number, run: () => void): Disposable
 }
@@ -12,10 +14,16 @@ const LONGEST_MS = 2 ** 31 - 1
 /** The machine's own time. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   after(delayMs, run) {
     const timer = setTimeout(run, Math.min(Math.max(delayMs, 0), LONGEST_MS))
     return { [Symbol.dispose]: () => clearTimeout(timer) }
   },
+}
+
+/** For measuring how long ago something was, whatever happens to the time of day. */
+export function monotonicMs(clock: Pick<Clock, 'now' | 'monotonic'>): number {
+  return clock.monotonic?.() ?? clock.now()
 }
 
 /** The clock's time as Kubernetes writes it: RFC 3339 in UTC, whole seconds. */

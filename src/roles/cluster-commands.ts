@@ -25,6 +25,9 @@ import type { MigrationAuthorityFiles } from './migration-certificates.ts'
 /** Source: security C9. */
 const DRAIN_SECONDS = 60
 
+/** As Kubernetes evicts pods from nodes that are lost. */
+const FAILOVER_SECONDS = 300
+
 /** Options that `apiserver` and `controller` share. */
 interface ClusterCommandOptions extends ClusterOptions {
   node: string[]
@@ -146,6 +149,7 @@ interface ControllerCommandOptions extends ClusterCommandOptions, MigrationAutho
   leaseDuration: number
   renewDeadline: number
   retryPeriod: number
+  failoverAfter: number
   healthListen?: string
   enrollListen?: string
 }
@@ -192,6 +196,13 @@ export function addController(program: Command, signal: AbortSignal): void {
       ELECTION_TIMES.retryMs / 1000,
     )
     .option(
+      '--failover-after <seconds>',
+      'start guests elsewhere when their node was not heard of for so long and has stopped them (see --fence-after of ' +
+        'workers: at least 30 s less); 0: never',
+      count,
+      FAILOVER_SECONDS,
+    )
+    .option(
       '--health-listen <address:port>',
       'where to serve /livez and /readyz, over HTTP; ?verbose says who leads',
     )
@@ -216,6 +227,7 @@ async function runController(options: ControllerCommandOptions, signal: AbortSig
     tls,
     ...('secret' in tls && { certificates: policyOf(options) }),
     ownNodes: options.ownNodes ?? false,
+    failoverAfterMs: options.failoverAfter === 0 ? undefined : options.failoverAfter * 1000,
     election: {
       leaseMs: options.leaseDuration * 1000,
       renewMs: options.renewDeadline * 1000,

@@ -107,7 +107,7 @@ class Connections implements AsyncDisposable {
       log,
     })
     this.#open.set(name, { address, client })
-    await this.#directory.register(name, client)
+    await this.#directory.register(name, client, () => client.heardMs())
   }
 
   async #leave(name: string): Promise<void> {

@@ -16,6 +16,9 @@ import { openLog, type AuditLogOptions, type LogLevel } from './log.ts'
 import { addWorkerTlsOptions, workerTls, type WorkerTlsOptions } from './worker-tls-options.ts'
 import type { WorkerRoleOptions } from './worker.ts'
 
+/** Seconds: half a minute before controllers start guests elsewhere. */
+const FENCE_SECONDS = 270
+
 /** Adds them to the program. They run until `signal` aborts. */
 export function addRoles(program: Command, signal: AbortSignal): void {
   program.commandsGroup('Everything in one process, no Kubernetes needed:')
@@ -124,6 +127,12 @@ function addWorker(program: Command, signal: AbortSignal): void {
       'where they arrive if migrations.network of the KubeVirt object has this name; may be repeated',
       collect,
       [],
+    )
+    .option(
+      '--fence-after <seconds>',
+      'stop guests that may be started elsewhere when no leading controller was heard of for so long; 0: never',
+      count,
+      FENCE_SECONDS,
     )
     .option('--claims <dir>', 'where claims stand, as NAMESPACE/NAME; without it guests cannot use claims')
     .addOption(qemuLogMaxsize())

@@ -31,6 +31,8 @@ import { prepareTls, type SecretAccess } from './watched-tls.ts'
 export interface ControllerRoleOptions extends ClusterOptions, WorkerCallOptions, MigrationAuthorityFiles {
   /** Whether Node objects and their leases are ours: where no kubelet keeps them. */
   ownNodes: boolean
+  /** Guests of a node that was not heard of for so long are started elsewhere; never where absent. */
+  failoverAfterMs?: number | undefined
   /** When the leadership changes hands. */
   election: ElectionTimes
   /** `ADDRESS:PORT` of `/livez` and `/readyz`; not served where absent. */
@@ -127,12 +129,17 @@ async function openWorkerEnrolment(
   return { url: listener.url, [Symbol.asyncDispose]: () => open.disposeAsync() }
 }
 
-function buildConfig({ ownNodes, installNamespace }: ControllerRoleOptions): ControllerConfig {
+function buildConfig({
+  ownNodes,
+  installNamespace,
+  failoverAfterMs,
+}: ControllerRoleOptions): ControllerConfig {
   return {
     // The KubeVirt object's `useEmulation` allows it.
     allowEmulation: false,
     ownsNodes: ownNodes,
     workerNamespace: installNamespace,
+    ...(failoverAfterMs !== undefined && { failoverAfterMs }),
     keepsQuotas: true,
     version: readVersion(),
     kubeVirtVersion: KUBEVIRT_VERSION,

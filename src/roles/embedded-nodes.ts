@@ -75,6 +75,8 @@ async function openProcess(options: NodeOptions): Promise<AsyncDisposable> {
   const files = certificates.files(`worker-${name}`)
   const args = [
     '--listen=127.0.0.1:0',
+    // One machine: there is nowhere else to start a guest.
+    '--fence-after=0',
     `--state=${stateDir}`,
     `--run=${runDir}`,
     `--images=${dirs.images}`,

@@ -32,6 +32,8 @@ export interface LocalWorkerOptions {
   qemuLogBytes: number
   /** The same on networks that migrations may be bound to, by their names. */
   migrationNetworks?: Readonly<Record<string, string>> | undefined
+  /** Without a word of a leader for so long, guests that may be started elsewhere are stopped; never where absent. */
+  fenceAfterSeconds?: number | undefined
   clock: Clock
   log: Log
   /** Told what is being done, for people. */
@@ -68,6 +70,7 @@ export async function openLocalWorker(options: LocalWorkerOptions): Promise<Loca
       ...(options.migrationAddress && { migrationAddress: options.migrationAddress }),
       qemuLogBytes: options.qemuLogBytes,
       ...(options.migrationNetworks && { migrationNetworks: options.migrationNetworks }),
+      ...(options.fenceAfterSeconds && { fenceAfterSeconds: options.fenceAfterSeconds }),
       clock,
       log,
     }),

@@ -36,6 +36,8 @@ export interface WorkerRoleOptions {
   /** Where claims stand, as `NAMESPACE/NAME`: mounted or kept there by somebody else. */
   claims?: string
   backupDir: readonly string[]
+  /** Without a word of a leading controller for so long, guests that may be started elsewhere are stopped; never where 0. */
+  fenceAfter: number
   /** IP address at which guests from other nodes arrive. */
   migrationAddress?: string
   /** MiB that what QEMU prints about a guest may have; 0 is no limit. */
@@ -76,6 +78,7 @@ export async function openWorkerRole(options: WorkerRoleOptions): Promise<Runnin
       claimsDir: options.claims,
       backupDirs: options.backupDir.length > 0 ? options.backupDir : undefined,
       qemuLogBytes: options.qemuLogMaxsize * MIB,
+      fenceAfterSeconds: options.fenceAfter,
       migrationAddress,
       migrationNetworks: parseMigrationNetworks(options.migrationNetwork),
       clock: systemClock,

@@ -36,6 +36,8 @@ export interface SyncRequest {
   networks?: Record<string, AttachmentConfig>
   /** Cluster settings that shape a guest. */
   config: GuestConfig
+  /** Whether the guest may be started elsewhere when the node is not heard of: it is to stop here before. */
+  failover?: boolean
 }
 
 /** Cluster settings that shape a guest, from the KubeVirt configuration object. */
@@ -73,6 +75,10 @@ export interface GuestReport {
   >
   /** The latest migration that the node has had a part in. */
   migration?: MigrationReport
+  /** The guest stops by itself when the node has heard of no leader for so many seconds. */
+  failoverSeconds?: number
+  /** It has done so, and goes on when a leader asks for it. */
+  held?: true
   /** Why the guest does not do its work although it runs, by its readiness probe; for people. */
   unready?: string
   /** Things that happened, newest last, each with an id that never repeats for the guest. At most 20. */
@@ -484,6 +490,8 @@ export interface Actions {
 export interface Nodes {
   /** `undefined` where no such node is enrolled, or it does not answer. */
   find(nodeName: string): Actions | undefined
+  /** When that node answered last, by `monotonicMs`; `undefined` where no such node is enrolled. */
+  lastHeardMs(nodeName: string): number | undefined
   /** Names of the nodes that are ready for guests. */
   ready(): string[]
   /** Calls `listener` whenever the answer of `ready` may have changed; returns how to stop that. */

@@ -43,6 +43,8 @@ const PREPARE_TIMEOUT_MS = 600_000
 export interface NodeClient extends Actions, AsyncDisposable {
   /** Uses another certificate for new connections. */
   reload(tls: RpcTls): void
+  /** When the worker answered last, by `monotonicMs`; `undefined` before it has. */
+  heardMs(): number | undefined
 }
 
 /** Calls a worker over mutual TLS. Refusals come as the worker's `StatusError`, all else as `WorkerUnreachable`. */
@@ -59,6 +61,10 @@ class Client implements NodeClient {
 
   reload(tls: RpcTls): void {
     this.#transport.reload(tls)
+  }
+
+  heardMs(): number | undefined {
+    return this.#transport.heardMs()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -15,7 +15,7 @@ import type { Log } from '../lib/log.ts'
 import { StreamEnded } from '../lib/stream-end.ts'
 import type { Actions, GuestRef, NodeUpdate } from './actions.ts'
 import { HEADERS, readBody, refuseUpgrade, sendJson, sendStatus } from './answer.ts'
-import { LEADER_HEADER, readEpoch, type Fence } from './fence.ts'
+import { LEADER_HEADER, PROOF_HEADER, readEpoch, readProof, type Fence } from './fence.ts'
 import { withHeartbeat } from './heartbeat.ts'
 import { isPeerAllowed } from './identity.ts'
 import { findRoute, type Route } from './routes.ts'
@@ -101,6 +101,8 @@ export class Handler {
         // After the body, which may have taken its time, and right before the work.
         await this.#admitLeader(request, route.isFenced === true)
         const result = await route.run(actions, { body, guest, query: url.searchParams, signal })
+        const proof = this.#options.fence?.proof()
+        if (proof !== undefined) response.setHeader(PROOF_HEADER, proof)
         sendJson(response, 200, result ?? {})
         return
       }
@@ -186,7 +188,7 @@ export class Handler {
     const { fence } = this.#options
     const epoch = readEpoch(headers[LEADER_HEADER])
     if (!fence) return
-    if (epoch !== undefined) return fence.admit(epoch)
+    if (epoch !== undefined) return fence.admit(epoch, readProof(headers[PROOF_HEADER]))
     if (isFenced) throw badRequest(`only a leader may ask for this: ${LEADER_HEADER} is missing`)
   }
 

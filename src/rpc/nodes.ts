@@ -1,10 +1,12 @@
-import { systemClock, wait, type Clock } from '../lib/clock.ts'
+import { monotonicMs, systemClock, wait, type Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Actions, Nodes } from './actions.ts'
 
 interface Entry {
   actions: Actions
   isReady: boolean
+  /** When it gave us the latest proof that it has heard of us. */
+  heardMs: () => number
   stop: AbortController
 }
 
@@ -26,10 +28,19 @@ export class NodeDirectory implements Nodes, Disposable {
     this.#clock = clock
   }
 
-  /** Enrols a node, in place of one of the same name. Settles once it has answered, or has failed to. */
-  async register(name: string, actions: Actions): Promise<void> {
+  /**
+   * Enrols a node, in place of one of the same name. Settles once it has answered, or has failed to. `heardMs`: when it
+   * answered last, by the clock that nobody sets; where it never has, the moment counts in which it was enrolled.
+   */
+  async register(name: string, actions: Actions, heardMs?: () => number | undefined): Promise<void> {
     this.unregister(name)
-    const entry: Entry = { actions, isReady: false, stop: new AbortController() }
+    const registeredMs = monotonicMs(this.#clock)
+    const entry: Entry = {
+      actions,
+      isReady: false,
+      heardMs: () => heardMs?.() ?? registeredMs,
+      stop: new AbortController(),
+    }
     this.#entries.set(name, entry)
     const isThere = await this.#ping(entry)
     if (entry.stop.signal.aborted) return
@@ -49,6 +60,10 @@ export class NodeDirectory implements Nodes, Disposable {
   find(nodeName: string): Actions | undefined {
     const entry = this.#entries.get(nodeName)
     return entry?.isReady ? entry.actions : undefined
+  }
+
+  lastHeardMs(nodeName: string): number | undefined {
+    return this.#entries.get(nodeName)?.heardMs()
   }
 
   ready(): string[] {
@@ -77,7 +92,8 @@ export class NodeDirectory implements Nodes, Disposable {
     }
   }
 
-  async #ping({ actions, stop }: Entry): Promise<boolean> {
+  async #ping(entry: Entry): Promise<boolean> {
+    const { actions, stop } = entry
     try {
       await actions.info(stop.signal)
       return true

@@ -3,8 +3,9 @@ import { Agent, request } from 'undici'
 import type { Log } from '../lib/log.ts'
 import { StatusError } from '../lib/errors.ts'
 import { isRecord } from '../lib/json.ts'
+import { monotonicMs, systemClock } from '../lib/clock.ts'
 import { NotLeading, type Leadership } from '../lib/leadership.ts'
-import { LEADER_HEADER } from './fence.ts'
+import { LEADER_HEADER, PROOF_HEADER, readProof } from './fence.ts'
 import { expectServer } from './identity.ts'
 import { readLines } from './lines.ts'
 import { dialRaw, remoteStream } from './remote-stream.ts'
@@ -68,6 +69,9 @@ export class Transport implements AsyncDisposable {
   readonly #options: ConnectOptions
   readonly #closing = new AbortController()
   #tls: RpcTls
+  /** The latest that the worker has given us to prove by. */
+  #proof: string | undefined
+  #heardMs: number | undefined
   #agent: Agent
 
   constructor(options: ConnectOptions) {
@@ -75,6 +79,11 @@ export class Transport implements AsyncDisposable {
     this.#tls = options.tls
     this.#agent = this.#buildAgent()
     options.signal?.addEventListener('abort', this.#close, { once: true })
+  }
+
+  /** When the worker has given us the latest of them, by `monotonicMs`. */
+  heardMs(): number | undefined {
+    return this.#heardMs
   }
 
   /** Uses another certificate for new connections. */
@@ -163,6 +172,8 @@ export class Transport implements AsyncDisposable {
   async #send(path: string, { method = 'GET', query = {}, body, signal, isFenced }: CallOptions) {
     const { address, port, leadership } = this.#options
     // Looked at for each request: the one before may have been long ago.
+    // The proof before the term: it shows that we led after we had got it.
+    const proof = this.#proof
     const epoch = leadership?.epoch()
     if (leadership && isFenced && epoch === undefined) throw new NotLeading(`${method} ${path}`)
     const host = address.includes(':') ? `[${address}]` : address
@@ -174,11 +185,17 @@ export class Transport implements AsyncDisposable {
       headers: {
         [VERSION_HEADER]: RPC_VERSIONS[0],
         ...(epoch !== undefined && { [LEADER_HEADER]: String(epoch) }),
+        ...(epoch !== undefined && proof !== undefined && { [PROOF_HEADER]: proof }),
         ...(body !== undefined && { 'content-type': 'application/json' }),
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
     })
     const { statusCode } = response
+    const given = readProof(response.headers[PROOF_HEADER])
+    if (given !== undefined) {
+      this.#proof = given
+      this.#heardMs = monotonicMs(systemClock)
+    }
     if (statusCode === 200) return response
     const text = await readAll(response.body)
     throw fromWireError(text, statusCode) ?? new Error(`the worker answered ${statusCode} without a Status`)

@@ -75,6 +75,11 @@ export class Guests implements AsyncDisposable {
     }
   }
 
+  /** All of them. */
+  list(): Guest[] {
+    return [...this.#guests.values()]
+  }
+
   /** What is known of all of them. */
   reports(): GuestReport[] {
     return [...this.#guests.values()].map(({ report }) => report)

@@ -2,6 +2,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { QemuCapabilities } from '../qemu/probe.ts'
 import type { NodeUpdate } from '../rpc/actions.ts'
+import type { NodeFence } from './fence/fence.ts'
 import type { WorkerDirs } from './files/paths.ts'
 import type { Limit } from './limit.ts'
 import type { Cids } from './network/cids.ts'
@@ -45,6 +46,8 @@ export interface WorkerParts {
   claimsDir?: string
   pulls: Limit
   starts: Limit
+  /** Whether a leader is heard of. */
+  fence: Pick<NodeFence, 'isCutOff' | 'armedSeconds'>
   clock: Clock
   log: Log
   /** Tells those who watch. */

@@ -3,7 +3,6 @@ import { type Clock, timestamp } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { QemuCapabilities } from '../qemu/probe.ts'
 import type { Actions } from '../rpc/actions.ts'
-import type { Fence } from '../rpc/fence.ts'
 import { withHeartbeat } from '../rpc/heartbeat.ts'
 import { freezeGuest } from './actions/freeze.ts'
 import { runInGuest } from './actions/guest-exec.ts'
@@ -31,7 +30,7 @@ import { openVsock } from './actions/vsock.ts'
 import { LOCAL_MIGRATION_ADDRESS } from './migration/address.ts'
 import { holdStateDir } from './files/hold.ts'
 import { checkRunDir, generatedDir, pinDir, type WorkerDirs } from './files/paths.ts'
-import { openTerm } from './files/term.ts'
+import { openFence, type NodeFence } from './fence/fence.ts'
 import { Guests } from './guests.ts'
 import { Limit } from './limit.ts'
 import { keepLogsShort } from './log-keeper.ts'
@@ -78,6 +77,8 @@ export interface WorkerOptions {
   bridges?: readonly string[]
   /** Bytes that what QEMU prints about a guest may have; 0 is no limit, 8 MiB where absent. */
   qemuLogBytes?: number
+  /** Without a word of a leader for so long, guests that may be started elsewhere are stopped; never where 0 or absent. */
+  fenceAfterSeconds?: number
   /** Name or path of the program; `qemu-img` where absent. */
   qemuImg?: string
   /** Name or path of the program; `nft` where absent. */
@@ -93,7 +94,7 @@ export interface WorkerOptions {
 /** The daemon of a node. Closing it leaves its guests running: the next worker adopts them. */
 export interface Worker extends Actions, AsyncDisposable {
   /** Keeps what former leaders ask for from it. */
-  fence: Fence
+  fence: NodeFence
 }
 
 /** Images pulled, and guests started, at the same time. Source: contract 6.4. */
@@ -113,7 +114,9 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
   const dirs = await openDirs(options)
   opened.use(await holdStateDir(dirs.stateDir, { pid: process.pid, nodeName, since: timestamp(clock) }))
   await makeWorkFolders(dirs)
-  const fence = await openTerm(dirs.stateDir)
+  const { fenceAfterSeconds: afterSeconds = 0 } = options
+  const promisedSeconds = (): number | undefined => lowestPromise(guests)
+  const fence = opened.use(await openFence({ dirs, afterSeconds, promisedSeconds, clock, log }))
   const watchers = new Watchers()
   const parts: WorkerParts = {
     nodeName,
@@ -140,6 +143,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
     ...(options.claimsDir && { claimsDir: options.claimsDir }),
     pulls: new Limit(PULLS),
     starts: new Limit(STARTS),
+    fence,
     clock,
     log,
     publish: (update) => watchers.publish(update),
@@ -151,7 +155,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
 }
 
 interface Opened {
-  fence: Fence
+  fence: NodeFence
   options: WorkerOptions
   parts: WorkerParts
   guests: Guests
@@ -206,6 +210,11 @@ function buildWorker({ options, parts, guests, watchers, fence, opened }: Opened
       await opened.disposeAsync()
     },
   }
+}
+
+function lowestPromise(guests: Guests): number | undefined {
+  const promised = guests.list().flatMap(({ failover }) => failover ?? [])
+  return promised.length > 0 ? Math.min(...promised) : undefined
 }
 
 /** The directories with their real names, made where they are missing. */

@@ -81,6 +81,7 @@ export function nodesOf(actions: Partial<Actions> | undefined): Nodes {
   return {
     // The proxy answers every name there is.
     find: (name) => (actions && name === 'n1' ? (node as Actions) : undefined),
+    lastHeardMs: () => undefined,
     ready: () => (actions ? ['n1'] : []),
     onChange: () => () => {},
   }

@@ -168,13 +168,18 @@ async function waitForNews(watch: { wake: () => void }, signal: AbortSignal): Pr
 /** Nodes that can be taken away and brought back. */
 export interface FakeNodes extends Nodes {
   set(nodeName: string, node: Actions | undefined): void
+  /** When a node was last heard of, by the clock of the test. */
+  heard: Map<string, number>
 }
 
 /** Enrolled nodes by name, all of them ready. */
 export function createFakeNodes(initial: Record<string, Actions>): FakeNodes {
   const nodes = new Map(Object.entries(initial))
   const listeners = new Set<() => void>()
+  const heard = new Map<string, number>()
   return {
+    heard,
+    lastHeardMs: (nodeName) => heard.get(nodeName),
     find: (nodeName) => nodes.get(nodeName),
     ready: () => [...nodes.keys()],
     onChange(listener) {

@@ -27,6 +27,7 @@ beforeEach(async () => {
     ca: authority.cert,
   })
   const fence: Fence = {
+    proof: () => undefined,
     async admit(epoch) {
       const latest = Math.max(0, ...admitted)
       if (epoch < latest) throw staleLeader(epoch, latest)

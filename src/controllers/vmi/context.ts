@@ -1,5 +1,5 @@
 import type { Node, PersistentVolumeClaim } from '../../kinds/core.ts'
-import type { KubeVirt, Vmi } from '../../kinds/kubevirt.ts'
+import type { KubeVirt, Vm, Vmi } from '../../kinds/kubevirt.ts'
 import type { Informer } from '../../store/cache.ts'
 import type { NodeWatch } from '../node-watch.ts'
 import type { ControllerParts } from '../parts.ts'
@@ -15,9 +15,12 @@ export interface VmiContext extends Pick<
   /** With the index `node`, see `vmiIndexes`. */
   vmis: Pick<Informer<Vmi>, 'get' | 'by' | 'list'>
   nodeObjects: Pick<Informer<Node>, 'get' | 'list'>
+  vms: Pick<Informer<Vm>, 'get'>
   claims: Pick<Informer<PersistentVolumeClaim>, 'get'>
   kubeVirts: Pick<Informer<KubeVirt>, 'list'>
   watch: NodeWatch
+  /** When this leader began, by `monotonicMs`: another one may have heard of nodes until then. */
+  startedMs: number
   placement: Placement
   memory: GuestMemory
   awaited: Awaited

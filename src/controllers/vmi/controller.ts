@@ -3,9 +3,10 @@ import { isSameJson } from '../../lib/json.ts'
 import { openWorkQueue } from '../../lib/work-queue.ts'
 import type { WorkQueue } from '../../lib/work-queue.ts'
 import type { Node, PersistentVolumeClaim } from '../../kinds/core.ts'
-import type { KubeVirt, Vmi } from '../../kinds/kubevirt.ts'
+import type { KubeVirt, Vm, Vmi } from '../../kinds/kubevirt.ts'
 import { keyOf } from '../../kinds/meta.ts'
 import { BRIDGES } from '../../kinds/worker-lease.ts'
+import { monotonicMs } from '../../lib/clock.ts'
 import type { Informer } from '../../store/cache.ts'
 import { splitKey, WORKERS } from '../keys.ts'
 import { startNodeWatch } from '../node-watch.ts'
@@ -13,6 +14,7 @@ import type { NodeWatch } from '../node-watch.ts'
 import type { ControllerParts } from '../parts.ts'
 import { placeByRules } from '../placement/placement.ts'
 import type { Placement } from '../placement/situation.ts'
+import { effectiveRunStrategy } from '../vm/strategy.ts'
 import { openAwaited } from './awaited.ts'
 import { GuestMemory } from './memory.ts'
 import { holdingsOf } from './placed.ts'
@@ -21,6 +23,7 @@ import { NODE_GRACE_MS } from './write.ts'
 
 /** The caches this controller reads. `vmis` has the indexes `node` and `claim`, see `vmiIndexes`. */
 export interface VmiCaches {
+  vms: Informer<Vm>
   vmis: Informer<Vmi>
   nodeObjects: Informer<Node>
   claims: Informer<PersistentVolumeClaim>
@@ -51,13 +54,14 @@ export function startVmiController(
 ): VmiController {
   const { log, clock, nodes, random = Math.random } = parts
   const memory = new GuestMemory(clock.now())
+  const startedMs = monotonicMs(clock)
   const awaited = openAwaited(parts, (key) => queue.add(key))
   const queue = openWorkQueue({
     workers: WORKERS,
     clock,
     run(key, signal) {
       const again = (delayMs: number): void => queue.addAfter(key, delayMs)
-      const context = { ...parts, ...caches, watch, placement, memory, awaited, signal, again }
+      const context = { ...parts, ...caches, startedMs, watch, placement, memory, awaited, signal, again }
       return reconcileVmi(context, ...splitKey(key))
     },
     onError(key, error, retryMs) {
@@ -94,6 +98,11 @@ export function startVmiController(
       if (before && !after) memory.forget(before.metadata.uid)
       // Room has become free.
       if (before && nodesOf(before).some((name) => !after || !nodesOf(after).includes(name))) retryUnplaced()
+    }),
+    caches.vms.onChange((before, after) => {
+      // Whether its guest is started elsewhere when its node is lost.
+      const [was, is] = [before, after].map((vm) => vm && effectiveRunStrategy(vm.spec))
+      if (after && was !== is) queue.add(keyOf(after.metadata))
     }),
     caches.claims.onChange((before, after) => {
       retryUnplaced()

@@ -19,6 +19,7 @@ export function advance(vmi: Vmi, to: VmiPhase, now: string): Vmi {
 
 function phasesBetween(from: VmiPhase | undefined, to: VmiPhase): VmiPhase[] {
   if (isFinal(from) || from === to) return []
-  if (isFinal(to)) return [to]
+  // Nothing can be said of the guest, or can be said again.
+  if (isFinal(to) || to === 'Unknown' || from === 'Unknown') return [to]
   return WAY.slice(WAY.indexOf(from) + 1, WAY.indexOf(to) + 1).flatMap((phase) => phase ?? [])
 }

@@ -3,7 +3,9 @@ import type { Vmi } from '../../kinds/kubevirt.ts'
 import { keyOf } from '../../kinds/meta.ts'
 import type { VmiContext } from './context.ts'
 import { place } from './place.ts'
-import { placementOf } from './placed.ts'
+import { withPromise } from './failover.ts'
+import { advance } from './phases.ts'
+import { incomingOf, placementOf } from './placed.ts'
 import { isHandingOver, mergeReport } from './report.ts'
 import { run } from './run.ts'
 import { removeStrays } from './strays.ts'
@@ -34,14 +36,23 @@ async function takeIn(context: VmiContext, vmi: Vmi): Promise<Vmi> {
   const view = context.watch.view(nodeName)
   const report = view?.guest(vmi.metadata.uid)?.report
   const isOwners = report && !isHandingOver(vmi, report)
-  const merged = isOwners ? mergeReport(vmi, nodeName, report, now) : vmi
   const nodeAway = isAway(context, nodeName)
-  const next = withReadiness(merged, { nodeAway, progress: report?.message, unready: report?.unready }, now)
+  const merged = isOwners && !nodeAway ? mergeReport(vmi, nodeName, report, now) : vmi
+  // What a node that is not listened to has promised, it keeps.
+  const promised = view?.connection.connected ? withPromise(context, merged, report) : merged
+  const known = nodeAway ? withoutKnowledge(promised, now) : promised
+  const next = withReadiness(known, { nodeAway, progress: report?.message, unready: report?.unready }, now)
   const stored = await writeVmi(context, vmi, next)
   for (const event of context.memory.newEvents(vmi.metadata.uid, report?.events ?? [])) {
     context.events.record(stored, event.type, event.reason, event.message)
   }
   return stored
+}
+
+/** Nothing is known of a guest whose node is away; one that is being moved is seen to by its migration. */
+function withoutKnowledge(vmi: Vmi, now: string): Vmi {
+  const isKnown = vmi.status?.phase === 'Running' || vmi.status?.phase === 'Scheduled'
+  return isKnown && !incomingOf(vmi) ? advance(vmi, 'Unknown', now) : vmi
 }
 
 /** Whether the node has been silent for too long; asks for another look where it may come to that. */

@@ -1,20 +1,27 @@
 import { createHash } from 'node:crypto'
 import { hasReason, StatusError } from '../../lib/errors.ts'
-import { NODE_NAME_LABEL } from '../../kinds/kubevirt.ts'
+import { isFinal, NODE_NAME_LABEL } from '../../kinds/kubevirt.ts'
 import type { Vmi } from '../../kinds/kubevirt.ts'
 import { keyOf } from '../../kinds/meta.ts'
+import { VMIS } from '../../kinds/table.ts'
 import { TARGET_NODE_LABEL } from '../../kinds/migration.ts'
 import type { Actions, GuestReport, SyncRequest } from '../../rpc/actions.ts'
 import type { NodeView } from '../node-view.ts'
 import { guestClaims } from './claims.ts'
 import { guestConfig } from './config.ts'
 import type { VmiContext } from './context.ts'
+import { failoverInMs, isFailoverWanted, isLost, isPromised } from './failover.ts'
 import { isNodeGone } from './gone.ts'
 import { advance } from './phases.ts'
 import { epochOf, guestRefOf, incomingOf, placementOf } from './placed.ts'
 import { resolveReferences } from './references.ts'
 import { isSettled } from './settle.ts'
 import { nowOf, setCondition, writeVmi } from './write.ts'
+
+/** Milliseconds between looks at a node that is away. */
+const AWAY_MS = 1_000
+/** Milliseconds until a node is asked again whether it stops a guest when no leader is heard of. */
+const ARM_MS = 10_000
 
 /**
  * Sees to it that the node of a placed VMI has what the VMI says, and that it still has the guest. While the guest is
@@ -27,7 +34,10 @@ export async function run(context: VmiContext, vmi: Vmi): Promise<void> {
   const actions = context.nodes.find(nodeName)
   if (!view) return context.watch.refresh()
   if (!actions || !view.connection.connected) {
-    if (isNodeGone(context, nodeName)) await fail(context, vmi, 'NodeGone', `node ${nodeName} was removed`)
+    if (isNodeGone(context, nodeName)) return fail(context, vmi, 'NodeGone', `node ${nodeName} was removed`)
+    if (isLost(context, vmi, nodeName)) return fail(context, vmi, 'NodeLost', lostMessage(nodeName))
+    const leftMs = failoverInMs(context, vmi, nodeName)
+    if (leftMs !== undefined) context.again(Math.max(leftMs, AWAY_MS))
     return
   }
   if (wasAccepted(vmi) && (view.guest(vmi.metadata.uid)?.gone ?? true)) {
@@ -36,9 +46,13 @@ export async function run(context: VmiContext, vmi: Vmi): Promise<void> {
   if (await isSettled(context, vmi, view, actions)) await sync(context, vmi, view, actions)
 }
 
+function lostMessage(nodeName: string): string {
+  return `node ${nodeName} was not heard of for too long, and has stopped the guest meanwhile`
+}
+
 /** Whether the node has taken the guest over: from then on it must know it. */
 function wasAccepted({ status }: Vmi): boolean {
-  return status?.phase === 'Scheduled' || status?.phase === 'Running'
+  return status?.phase === 'Scheduled' || status?.phase === 'Running' || status?.phase === 'Unknown'
 }
 
 /** A guest is given up only when its node, asked for it by UID, denies having it. */
@@ -64,9 +78,15 @@ async function sync(context: VmiContext, vmi: Vmi, view: NodeView, actions: Acti
   const { uid } = vmi.metadata
   const request = await buildRequest(context, vmi)
   if (!request) return
-  const told = { what: fingerprint(request), session: view.connection.session }
-  if (memory.wasTold(uid, 'synced', told, clock.now())) return
   const seen = view.guest(uid)
+  const told = {
+    what: `${fingerprint(request)} ${seen?.report.held ?? ''}`,
+    session: view.connection.session,
+    ...untilArmed(context, request, seen?.report),
+  }
+  if (memory.wasTold(uid, 'synced', told, clock.now())) return
+  // A guest that stands still goes on by what the store says, not the cache: it may have been given up a moment ago.
+  if (seen?.report.held && !(await isStillOurs(context, vmi))) return
   let report: GuestReport
   try {
     report = await actions.sync(request, signal)
@@ -99,6 +119,8 @@ async function buildRequest(context: VmiContext, vmi: Vmi): Promise<SyncRequest 
       ...(Object.keys(networks).length > 0 && { networks }),
       ...guestClaims(context.claims, vmi),
       config: guestConfig(context),
+      // What stands in the VMI holds: the node may not be told otherwise before that is taken away.
+      ...((isFailoverWanted(context, vmi) || isPromised(vmi)) && { failover: true }),
     }
   }
   if (!isNew) return undefined
@@ -107,6 +129,23 @@ async function buildRequest(context: VmiContext, vmi: Vmi): Promise<SyncRequest 
   const message = `${names} not found: create it, or change the field that names it`
   await writeVmi(context, vmi, setCondition(vmi, { ...condition, message }, nowOf(context)))
   return undefined
+}
+
+/** A node that has not promised to stop the guest is asked again: it may not have had a guard yet. */
+function untilArmed(
+  { clock, again }: VmiContext,
+  { failover }: SyncRequest,
+  report: GuestReport | undefined,
+) {
+  if (!failover || report?.failoverSeconds !== undefined) return {}
+  again(ARM_MS)
+  return { untilMs: clock.now() + ARM_MS }
+}
+
+async function isStillOurs({ store }: VmiContext, { metadata, status }: Vmi): Promise<boolean> {
+  const live = await store.get(VMIS, metadata.namespace, metadata.name)
+  if (!live || live.metadata.uid !== metadata.uid || isFinal(live.status?.phase)) return false
+  return live.metadata.deletionTimestamp === undefined && placementOf(live) === status?.nodeName
 }
 
 /** What of a request matters to a guest: status, versions and the labels we set ourselves do not. */

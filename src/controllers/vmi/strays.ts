@@ -64,7 +64,7 @@ export async function removeStrays(
 /** `vmi`: the guest's own, where it exists; it is on another node then, and nothing here may go on running. */
 async function removeStray(
   actions: Actions,
-  { guest, migration }: GuestReport,
+  { guest, migration, failoverSeconds }: GuestReport,
   vmi: Vmi | undefined,
   signal: AbortSignal,
 ): Promise<void> {
@@ -75,6 +75,8 @@ async function removeStray(
     return actions.releaseMigration(ref, epochOf(vmi), signal)
   if (vmi && ref && migration.side === 'target' && migration.phase !== 'done')
     return actions.cancelMigration(ref, signal)
-  const graceSeconds = vmi || hasLeft ? 0 : DEFAULT_GRACE_SECONDS
+  // One that was started elsewhere stands still here, and is not to run again even to shut down.
+  const isStale = failoverSeconds !== undefined
+  const graceSeconds = vmi || hasLeft || isStale ? 0 : DEFAULT_GRACE_SECONDS
   return actions.remove(guest, { graceSeconds }, signal)
 }

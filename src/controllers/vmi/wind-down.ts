@@ -4,6 +4,7 @@ import type { Vmi } from '../../kinds/kubevirt.ts'
 import type { Actions } from '../../rpc/actions.ts'
 import type { NodeView } from '../node-view.ts'
 import type { VmiContext } from './context.ts'
+import { isLost } from './failover.ts'
 import { isNodeGone } from './gone.ts'
 import { advance } from './phases.ts'
 import { guestRefOf, holdingsOf, withoutPlacement } from './placed.ts'
@@ -35,6 +36,7 @@ async function endAt(context: VmiContext, vmi: Vmi, nodeName: string): Promise<s
   }
   if (!actions || !view.connection.connected) {
     if (isNodeGone(context, nodeName)) return 'NodeGone'
+    if (isLost(context, vmi, nodeName)) return 'NodeLost'
     context.again(AWAY_MS)
     return undefined
   }

@@ -14,6 +14,7 @@ import type {
   RemoveOptions,
   SyncRequest,
 } from '../../rpc/actions.ts'
+import { clearHold } from '../fence/hold.ts'
 import { type GuestFiles, guestFiles } from '../files/paths.ts'
 import { ABORTED } from '../migration/outgoing.ts'
 import { abort, isArriving, isHandedOver, isMoving, isSending } from '../migration/state.ts'
@@ -23,6 +24,7 @@ import { ConsoleLog } from '../streams/console-log.ts'
 import type { Execs } from '../agent/exec/execs.ts'
 import { Bell } from './bell.ts'
 import { Life } from './life.ts'
+import { resume } from './observe.ts'
 import type { Machine } from './machine.ts'
 import { GuestRecord, type Happened } from './record.ts'
 import type { GuestState } from './state.ts'
@@ -113,11 +115,38 @@ export class Guest implements AsyncDisposable {
     }
     if (removal) throw refuse(guest, 'it is being removed')
     if (request.epoch > epoch) await this.#record.keep({ epoch: request.epoch })
+    await this.#markFailover(request.failover === true)
     const isNews = !isSameJson(request, this.#life.request)
     this.#life.request = request
     // One that is on its way here is not started for that.
     if (isNews && !isArriving(this.#record.state.migration)) this.#life.startOver()
+    await this.#release()
     return this.report
+  }
+
+  /** Written down before it is said: the guard goes by it. Without a guard the guest is not one to be started elsewhere. */
+  async #markFailover(isWanted: boolean): Promise<void> {
+    const { failover: before } = this.#record.state
+    // A promise that was given holds until a leader takes it back.
+    const failover = isWanted ? (this.#parts.fence.armedSeconds() ?? before) : undefined
+    if (failover !== before) await this.#record.keep({ failover })
+  }
+
+  /** A leader has asked for the guest: it is still this node's, and goes on where it was stopped for want of one. */
+  async #release(): Promise<void> {
+    const { record, files, log } = { record: this.#record, ...this.#place() }
+    if (record.state.pausedBy !== 'fence' || this.#parts.fence.isCutOff()) return
+    await this.operate(async ({ machine }) => {
+      await clearHold(files)
+      if ((await machine.runState()) === 'paused') await resume(machine, log)
+      const event = record.withEvents(['Normal', 'Unpaused', 'A controller was heard of again.'])
+      await record.keep({ pausedBy: undefined, ...event })
+    })
+  }
+
+  #place() {
+    const { dirs, log } = this.#parts
+    return { files: guestFiles(dirs, this.#record.state.guest.uid), log }
   }
 
   /** Has the guest shut down and forgotten; a shorter time than given before counts. Throws 400. */
@@ -229,6 +258,11 @@ export class Guest implements AsyncDisposable {
     const past = new ConsoleLog({ file: guestFiles(dirs, guest.uid).serialLog, clock, log })
     past.finish()
     return past
+  }
+
+  /** Seconds without a word of a leader after which the guest is stopped; absent where it is not. */
+  get failover(): number | undefined {
+    return this.#record.state.failover
   }
 
   /** The running machine. Throws 409 where the guest does not run, 503 where its QEMU does not answer. */

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import { isFinal } from '../../kinds/kubevirt.ts'
 import { isAlive } from '../../qemu/process.ts'
 import type { IncomingRequest, PortForwardOptions, SyncRequest } from '../../rpc/actions.ts'
+import { isHeld } from '../fence/hold.ts'
 import type { GuestFiles } from '../files/paths.ts'
 import { abandonBackup, tendBackup } from '../backup/tend.ts'
 import { dialGuestPort } from '../network/guest-port.ts'
@@ -215,7 +216,13 @@ export class Life implements AsyncDisposable {
     if (step && 'end' in step) return this.#finish(step.end)
     if (step && 'notArrived' in step) return this.#notArrived(step.notArrived)
     if (step && !step.observe) return step
-    const seen = await observe(machine, { record, clock: parts.clock, log: parts.log })
+    const seen = await observe(machine, {
+      record,
+      clock: parts.clock,
+      log: parts.log,
+      isHeld: () => isHeld(files),
+      mayRun: () => !this.#isCutOff(),
+    })
     if ('end' in seen) return this.#finish(seen.end)
     if (step) return 'again' in seen ? 'again' : soonest(seen, step)
     this.agent.look(machine)
@@ -300,7 +307,18 @@ export class Life implements AsyncDisposable {
     return 'again'
   }
 
+  /** Whether the guest may be running elsewhere by now. */
+  #isCutOff(): boolean {
+    const { record, parts } = this.#options
+    return record.state.failover !== undefined && parts.fence.isCutOff()
+  }
+
   async #tryStart(): Promise<Next> {
+    const { record } = this.#options
+    if (this.#isCutOff()) {
+      record.change({ message: 'waiting until a controller is heard of' })
+      return { waitMs: ADOPT_MS }
+    }
     const tried = await this.#starter.try(this.request, this.#startOptions())
     if (tried === 'again' || !('machine' in tried)) return tried
     this.machine = tried.machine

@@ -12,6 +12,10 @@ export interface ObserveParts {
   record: GuestRecord
   clock: Clock
   log: Log
+  /** Whether it was stopped because no leader was heard of. */
+  isHeld: () => Promise<boolean>
+  /** Whether it may begin to run: not while no leader is heard of, where it may be started elsewhere. */
+  mayRun: () => boolean
 }
 
 /** What of a machine is looked at. */
@@ -61,10 +65,10 @@ async function react(state: string, machine: ObservedMachine, parts: ObservePart
       await markRunning(record, undefined)
       return {}
     case 'prelaunch':
-      return wake(machine, record)
+      return parts.mayRun() ? wake(machine, record) : { waitMs: LOOK_MS }
     case 'paused':
-      // Nobody but us stops it.
-      await markRunning(record, 'user')
+      // Nobody but us stops it, and the guard.
+      await markRunning(record, (await parts.isHeld()) ? 'fence' : 'user')
       return {}
     case 'io-error':
       await markRunning(record, 'io-error', lastWords.ioError)
@@ -127,7 +131,7 @@ async function wake(machine: ObservedMachine, record: GuestRecord): Promise<Obse
   const { phase, launch, pausedBy } = record.state
   if (phase !== 'Scheduled') {
     // A reset ends whatever else has stopped it.
-    if (pausedBy === 'user') return {}
+    if (pausedBy === 'user' || pausedBy === 'fence') return {}
     await machine.command('cont')
     return { again: true }
   }

@@ -8,6 +8,10 @@ import type { GuestState, PausedBy } from './state.ts'
 const PAUSED: Record<PausedBy, { reason: string; message: string }> = {
   user: { reason: 'PausedByUser', message: 'VMI was paused by user' },
   'io-error': { reason: 'PausedIOError', message: 'VMI was paused, low-level IO error detected' },
+  fence: {
+    reason: 'NodeCutOff',
+    message: 'VMI was paused, as its node had heard of no controller for too long',
+  },
   unknown: { reason: 'Paused', message: 'VMI is paused' },
 }
 
@@ -22,6 +26,8 @@ export function buildReport(state: GuestState): GuestReport {
     ...(message && { message }),
     conditions: conditionsOf(state),
     status: withAgent(status, state),
+    ...(state.failover !== undefined && { failoverSeconds: state.failover }),
+    ...(state.pausedBy === 'fence' && { held: true }),
     ...(readiness?.ready === false && { unready: readiness.message }),
     ...(migration && { migration: buildMigrationReport(migration) }),
     events,

@@ -47,7 +47,7 @@ export interface PluggedRecord {
 }
 
 /** Why a guest's virtual CPUs stand still. */
-export type PausedBy = 'user' | 'io-error' | 'unknown'
+export type PausedBy = 'user' | 'io-error' | 'fence' | 'unknown'
 
 /**
  * What the worker knows of one guest. Survives the worker's crash, and says all that QEMU itself cannot.
@@ -84,6 +84,8 @@ export interface GuestState {
   sevLoaderSha?: string
   /** Backups of the guest's disks, and what the next one can continue from. */
   backup?: BackupRecord
+  /** Seconds without a word of a leader after which the guest stops, as it may be started elsewhere then. */
+  failover?: number
   agentConnected: boolean
   /** What the guest's agent last said of it, as far as others see it; nothing is done on the strength of it. */
   agent?: AgentReport

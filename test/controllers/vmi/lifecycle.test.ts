@@ -239,7 +239,7 @@ test('a guest missing from a snapshot only is not given up while its node knows 
   expect((await world.vmi('web'))?.status?.phase).toBe('Running')
 })
 
-test('the guests of a node that went away are not ready, keep their phase, and are ready again when it returns', async () => {
+test('the guests of a node that went away are Unknown and not ready, and run again when it returns', async () => {
   const world = await startWorld()
   await world.store.create(VMIS, buildVmi('web'))
   await world.boot('web')
@@ -251,9 +251,15 @@ test('the guests of a node that went away are not ready, keep their phase, and a
   expect(ready((await world.vmi('web')) as Vmi)?.status).toBe('True')
   world.clock.advance(2_000)
   const away = await world.vmiUntil('web', (vmi) => ready(vmi)?.reason === 'NodeNotReady')
-  expect(away.status?.phase).toBe('Running')
+  expect(away.status?.phase).toBe('Unknown')
   world.nodes.set('node-a', world.node)
-  await world.vmiUntil('web', (vmi) => ready(vmi)?.status === 'True')
+  const back = await world.vmiUntil('web', (vmi) => ready(vmi)?.status === 'True')
+  expect(back.status?.phase).toBe('Running')
+  expect(back.status?.phaseTransitionTimestamps?.map(({ phase }) => phase).slice(-3)).toEqual([
+    'Running',
+    'Unknown',
+    'Running',
+  ])
 })
 
 test('deleting the Node object of a worker that is gone ends its guests', async () => {
@@ -265,7 +271,7 @@ test('deleting the Node object of a worker that is gone ends its guests', async 
   await turn()
   world.clock.advance(60_000)
   await turn()
-  expect((await world.vmi('web'))?.status?.phase).toBe('Running')
+  expect((await world.vmi('web'))?.status?.phase).toBe('Unknown')
   await world.store.delete(NODES, '', 'node-a')
   const failed = await world.vmiUntil('web', ({ status }) => status?.phase === 'Failed')
   expect(failed.status?.reason).toBe('NodeGone')

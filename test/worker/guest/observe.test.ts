@@ -42,7 +42,13 @@ function machineIn(state: string | Error, commands: string[] = []): ObservedMach
 }
 
 const look = (machine: ObservedMachine, record: GuestRecord) =>
-  observe(machine, { record, clock: systemClock, log: silentLog })
+  observe(machine, {
+    record,
+    clock: systemClock,
+    log: silentLog,
+    isHeld: async () => false,
+    mayRun: () => true,
+  })
 const running = { phase: 'Running' } as const
 
 test.each<[string, Partial<GuestState>, Change, string[]]>([

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { openTerm } from '../../../src/worker/files/term.ts'
+import { openTerm } from '../../../src/worker/fence/term.ts'
 
 async function makeDir(): Promise<string> {
   const dir = await mkdtemp('/tmp/virtgate-term-')

@@ -2,14 +2,14 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isRecord } from '../../lib/json.ts'
 import { type Fence, staleLeader } from '../../rpc/fence.ts'
-import { writeDurably } from './durable.ts'
-import { unlessMissing } from './errno.ts'
+import { writeDurably } from '../files/durable.ts'
+import { unlessMissing } from '../files/errno.ts'
 
 /**
  * The latest term of a leader that has called, kept in the state directory. Throws where that cannot be read: without it
  * a former leader could not be told from the present one.
  */
-export async function openTerm(stateDir: string): Promise<Fence> {
+export async function openTerm(stateDir: string): Promise<Pick<Fence, 'admit'>> {
   const file = join(stateDir, 'leader.json')
   let latest = await readTerm(file)
   let written = latest
