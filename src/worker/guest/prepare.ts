@@ -44,6 +44,8 @@ export interface Arrival {
   plugged: readonly string[]
   /** Image reference → digest that it has to have. */
   images: Record<string, string>
+  /** Interface on a bridge → what DHCP servers have given it: it may use no other address here, too. */
+  leases: Readonly<Record<string, string[]>>
   makeDisks(context: VolumeContext): Promise<DiskFile[]>
   /** Throws where what was built is not what the guest has. */
   check(built: BuiltArgv): void
@@ -75,7 +77,7 @@ export async function prepareGuest(
   const { vmi } = request
   checkRequest(request, parts)
   const { files, slots, arrival } = options
-  const taps = planTaps(request, parts.taps)
+  const taps = planTaps(request, parts.taps).map((tap) => withLeases(tap, arrival?.leases))
   const machineType = arrival?.machineType ?? machineTypeOf(request, parts)
   const user = parts.userOf(vmi.metadata.uid)
   await makeFolders(files)
@@ -113,6 +115,11 @@ export async function prepareGuest(
   arrival?.check(built)
   await openRunDir(files, user)
   return { plan, built, user, digests: images.digests, taps }
+}
+
+function withLeases(tap: Tap, leases: Arrival['leases'] = {}): Tap {
+  const leased = Object.hasOwn(leases, tap.interface) ? (leases[tap.interface] ?? []) : []
+  return leased.length > 0 && !tap.addresses ? { ...tap, leased } : tap
 }
 
 function buildTapPlan(taps: readonly Tap[]): NonNullable<MachinePlan['taps']> {

@@ -48,6 +48,8 @@ export interface GuestFacts {
   plugged?: string[]
   /** Image reference → digest. */
   images: Record<string, string>
+  /** Interface on a bridge → what DHCP servers have given it; absent where an older worker has written this. */
+  leases?: Record<string, string[]>
   /** Its user has paused it. */
   paused: boolean
 }
@@ -61,7 +63,7 @@ export async function collectFacts(
   machine: Machine,
   { acceleration, qemu }: WorkerParts,
 ): Promise<GuestFacts> {
-  const { build, slots, status, pausedBy } = state
+  const { build, slots, status, pausedBy, taps = [] } = state
   if (!build) throw new Error('a guest of which nothing was written down cannot be described')
   const sizes = await sizesOf(machine)
   const { hardware, disks, plugged } = await readBuild(state, build, machine)
@@ -80,6 +82,9 @@ export async function collectFacts(
     disks: await Promise.all(disks.map((disk) => describeDisk(disk, sizes))),
     ...(plugged.length > 0 && { plugged }),
     images: build.images,
+    ...(taps.length > 0 && {
+      leases: Object.fromEntries(taps.map((tap) => [tap.interface, tap.leased ?? []])),
+    }),
     paused: pausedBy === 'user',
   }
 }

@@ -29,8 +29,9 @@ export function whyNotMigratable(
     return no('VirtIOFSNotLiveMigratable', 'the guest shares file systems with this node')
   if (devices.hostDevices?.length || devices.gpus?.length)
     return no('HostDeviceNotLiveMigratable', 'the guest has devices of this node')
-  if (devices.interfaces?.some(({ bridge, sriov }) => bridge || sriov))
-    return no('InterfaceNotLiveMigratable', "an interface is bound to this node's network")
+  const bound = devices.interfaces?.find((card) => isBoundHere(card, plan.spec.networks))
+  if (bound)
+    return no('InterfaceNotLiveMigratable', `the interface ${bound.name} is bound to this node's own network`)
   if (domain.launchSecurity?.tdx) return no('TDXNotLiveMigratable', 'the guest is encrypted with TDX')
   if (domain.launchSecurity) return no('SEVNotLiveMigratable', 'the memory of the guest is encrypted')
   if (features?.hypervPassthrough?.enabled)
@@ -44,6 +45,14 @@ export function whyNotMigratable(
       'QEMU would lose writes to the huge pages of an emulated guest',
     )
   return undefined
+}
+
+type Spec = MachinePlan['spec']
+type Interface = NonNullable<Spec['domain']['devices']['interfaces']>[number]
+
+/** Whether a card is of this node alone. A bridge that a network of Multus names may be on others, too. */
+function isBoundHere({ name, bridge, sriov }: Interface, networks: Spec['networks'] = []): boolean {
+  return sriov !== undefined || (bridge !== undefined && !networks.find((one) => one.name === name)?.multus)
 }
 
 /** Why a guest cannot be moved, by what is written down of it; `undefined` where it can. */

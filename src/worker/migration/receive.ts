@@ -49,13 +49,14 @@ export async function receiveGuest(request: IncomingRequest, options: StartOptio
 }
 
 function arrivalOf(facts: GuestFacts): Arrival {
-  const { machineType, slots, images, hardware, plugged = [] } = facts
+  const { machineType, slots, images, hardware, plugged = [], leases = {} } = facts
   return {
     machineType,
     slots,
     rootPorts: countRootPorts(hardware),
     images,
     plugged,
+    leases,
     makeDisks: (context) => makeIncomingDisks(facts, context),
     check({ argv }) {
       const difference = differenceOf(hardware, hardwareOf(argv))
