@@ -43,15 +43,21 @@ function signalOfProcess(): AbortSignal {
   return controller.signal
 }
 
+/** What waits on a signal may answer with its own error instead of the signal's reason. */
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError'
+}
+
 const signal = signalOfProcess()
 try {
   const { stdin, stdout, stderr, env } = process
   await buildProgram({ stdin, stdout, stderr, env, signal }).parseAsync()
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode
-  else if (signal.aborted) process.exitCode = 130
   else {
-    process.stderr.write(`virtgate: ${error instanceof Error ? error.message : String(error)}\n`)
-    process.exitCode = 1
+    const isEnded = signal.aborted && (error === signal.reason || isAbort(error))
+    if (!isEnded)
+      process.stderr.write(`virtgate: ${error instanceof Error ? error.message : String(error)}\n`)
+    process.exitCode = signal.aborted ? 130 : 1
   }
 }
