@@ -30,6 +30,8 @@ export function serverOptions(tls: Tls | undefined, log: Log): object {
     logger: false,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     forceCloseConnections: true,
+    // It limits closing, too, which lasts as long as streams drain: after 10 s all else would be torn down below them.
+    pluginTimeout: 0,
     // Fastify's defaults delete unknown fields and coerce types.
     ajv: {
       customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: true },

@@ -12,15 +12,21 @@ import {
   startController,
   startWorker,
 } from '../helpers/cluster-processes.ts'
+import {
+  clientOf,
+  createAccounts,
+  startApiServer,
+  writePair,
+  writeServingPair,
+} from '../helpers/cluster-apiserver.ts'
 import { requireQemu } from '../helpers/guest.ts'
 import { openObjectServer, type ObjectServer } from '../helpers/object-server.ts'
 import { makeAuthority, servingPair, type TestAuthority } from '../helpers/pki.ts'
-import { startRole, type RoleProcess } from '../helpers/role-process.ts'
+import type { RoleProcess } from '../helpers/role-process.ts'
 import { eventually, guestPids } from '../helpers/server.ts'
 import { awaitPhase, getVmi, helloVm, openConsole, paths } from '../helpers/vms.ts'
 
 const NODE = 'node-a'
-const COMMON = { 'log-level': 'info' }
 
 requireQemu()('API server, controller and worker as processes of their own', () => {
   const stack = new AsyncDisposableStack()
@@ -44,7 +50,9 @@ requireQemu()('API server, controller and worker as processes of their own', () 
     await writeFile(nodes, `- {name: ${NODE}, address: "${address}"}\n`)
     controller = stack.use(await startController(objects, { nodes }))
     authority = await makeAuthority()
-    apiserver = stack.use(await startApiServer(objects, authority, `${NODE}=${address}`))
+    const serving = await writeServingPair(objects, authority)
+    const flags = { node: `${NODE}=${address}`, drain: '1' }
+    apiserver = stack.use(await startApiServer(objects, authority, serving, flags))
     await createAccounts(objects.client)
     editor = stack.use(await clientOf(objects, apiserver, authority, 'editor'))
     guest = stack.use(await clientOf(objects, apiserver, authority, 'guest'))
@@ -153,72 +161,6 @@ requireQemu()('API server, controller and worker as processes of their own', () 
     expect(guestPids(home)).toHaveLength(1)
   })
 })
-
-async function startApiServer(
-  objects: ObjectServer,
-  authority: TestAuthority,
-  node: string,
-): Promise<RoleProcess> {
-  const serving = await writePair(objects.dir, 'serving', await servingPair(authority))
-  const clientCa = join(objects.dir, 'client-ca.crt')
-  await writeFile(clientCa, authority.cert)
-  const { cert, key, ca } = objects.certificates.files('apiserver')
-  return startRole('apiserver', {
-    ...COMMON,
-    kubeconfig: await objects.kubeconfigOf('kubevirt', 'kubevirt-apiserver'),
-    listen: '127.0.0.1:0',
-    drain: '1',
-    node,
-    'tls-cert': serving.cert,
-    'tls-key': serving.key,
-    'client-ca': clientCa,
-    'worker-cert': cert,
-    'worker-key': key,
-    'worker-ca': ca,
-  })
-}
-
-async function writePair(dir: string, name: string, pair: { cert: string; key: string }) {
-  const files = { cert: join(dir, `${name}.crt`), key: join(dir, `${name}.key`) }
-  await writeFile(files.key, pair.key)
-  await writeFile(files.cert, pair.cert)
-  return files
-}
-
-/** Two service accounts of the namespace `default`, of which one may change VMs. */
-async function createAccounts(client: KubeClient): Promise<void> {
-  for (const name of ['editor', 'guest']) {
-    const body = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name } }
-    await client.call({ method: 'POST', path: '/api/v1/namespaces/default/serviceaccounts', body })
-  }
-  await client.call({
-    method: 'POST',
-    path: '/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings',
-    body: {
-      apiVersion: 'rbac.authorization.k8s.io/v1',
-      kind: 'RoleBinding',
-      metadata: { name: 'editors' },
-      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'kubevirt.io:edit' },
-      subjects: [{ kind: 'ServiceAccount', namespace: 'default', name: 'editor' }],
-    },
-  })
-}
-
-async function clientOf(
-  objects: ObjectServer,
-  apiserver: RoleProcess,
-  authority: TestAuthority,
-  account: string,
-): Promise<KubeClient> {
-  const token = await objects.tokenOf('default', account)
-  const server = /https:\S+/.exec(apiserver.ready)?.[0] ?? ''
-  return openKubeClient({
-    server,
-    namespace: 'default',
-    tls: { ca: authority.cert },
-    token: async () => token,
-  })
-}
 
 async function refusalOf(client: KubeClient, path: string): Promise<unknown> {
   return client.call({ method: 'PUT', path, body: {} }).then(
