@@ -10,13 +10,19 @@ const HIGHEST = 2 ** 31
  */
 export class Cids {
   readonly #taken = new Map<string, number>()
+  readonly #draw: (from: number, below: number) => number
+
+  /** `draw` answers a random whole number. */
+  constructor(draw: (from: number, below: number) => number = randomInt) {
+    this.#draw = draw
+  }
 
   /** A new one for a guest, in place of the one it had. */
   take(uid: string): number {
     this.#taken.delete(uid)
     const others = new Set(this.#taken.values())
-    let cid = randomInt(LOWEST, HIGHEST)
-    while (others.has(cid)) cid = randomInt(LOWEST, HIGHEST)
+    let cid = this.#draw(LOWEST, HIGHEST)
+    while (others.has(cid)) cid = this.#draw(LOWEST, HIGHEST)
     this.#taken.set(uid, cid)
     return cid
   }
