@@ -26,6 +26,7 @@ export interface ControlPlane extends AsyncDisposable {
   serviceAccount(namespace: string, name: string): Promise<KubeUser>
   /** kube-apiserver of the moment. */
   apiServer(): Daemon
+  controllerManager: Daemon
   /** Starts kube-apiserver anew on the same port and the same store, after it was stopped, and waits until it is ready. */
   restartApiServer(): Promise<void>
   /** All requests so far. */
@@ -59,7 +60,7 @@ export async function startControlPlane(): Promise<ControlPlane> {
   let apiServer = startKubeApiServer(place)
   stack.defer(() => apiServer[Symbol.asyncDispose]())
   await awaitReady(apiServer, admin.client)
-  stack.use(startControllerManager(dir, pki, admin.kubeconfig))
+  const controllerManager = stack.use(startControllerManager(dir, pki, admin.kubeconfig))
   const open = stack.move()
   return {
     dir,
@@ -70,6 +71,7 @@ export async function startControlPlane(): Promise<ControlPlane> {
     user: (name, groups = []) => users.holder(name, groups),
     serviceAccount: (namespace, name) => users.bearer(admin.client, namespace, name),
     apiServer: () => apiServer,
+    controllerManager,
     async restartApiServer() {
       apiServer = await startAgain(place, apiServer)
       await awaitReady(apiServer, admin.client)

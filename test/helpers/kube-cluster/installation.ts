@@ -18,6 +18,8 @@ export interface InstallationOptions {
   /** Replicas. One each where absent. */
   apiServers?: number
   controllers?: number
+  /** More options of each controller. */
+  controllerFlags?: Flags
 }
 
 /** virtgate in a cluster: processes of its own, known to a real kube-apiserver. */
@@ -50,7 +52,7 @@ export function portsOf({ ready }: Pick<RoleProcess, 'ready'>): ApiServerPorts {
 /** Installs everything and starts all processes; waits until kube-apiserver has found them. */
 export async function installVirtgate(
   plane: ControlPlane,
-  { nodes = [], apiServers = 1, controllers = 1 }: InstallationOptions = {},
+  { nodes = [], apiServers = 1, controllers = 1, controllerFlags = {} }: InstallationOptions = {},
 ): Promise<Installation> {
   await using stack = new AsyncDisposableStack()
   const clusterIp = await applyObjects(plane)
@@ -66,7 +68,7 @@ export async function installVirtgate(
     return started
   }
   const startController = async (more: Flags = {}) => {
-    const started = await starter.controller(more)
+    const started = await starter.controller({ ...controllerFlags, ...more })
     running.controllers.push(started)
     return started
   }
