@@ -85,7 +85,7 @@ describe('webhooks', () => {
     ])
   })
 
-  test('all fail closed, and are given 10 s; but for guests, who reserve room in quotas, they change nothing', () => {
+  test('D4: all fail closed, and are given 10 s; but for guests, who reserve room in quotas, they change nothing', () => {
     for (const entry of entries.filter(({ name }) => !name.includes('eviction-interceptor'))) {
       expect(entry).toMatchObject({
         failurePolicy: 'Fail',

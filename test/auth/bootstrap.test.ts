@@ -114,7 +114,7 @@ const OBJECTS: [string, string, string][] = [
 
 const WHO: Record<string, string> = { A: 'admin', E: 'edit', V: 'view', M: 'migrate', D: 'somebody' }
 
-test('the roles grant exactly what the contract lists', async () => {
+test('B6: the roles grant exactly what the contract lists', async () => {
   const { stop, aggregation, may } = await installed()
   const rows = [
     ...MATRIX.map(([path, verb]) => [`subresources.kubevirt.io/${path}`, verb] as const),

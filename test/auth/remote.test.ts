@@ -50,7 +50,7 @@ test.each<[string, () => unknown]>([
   ['a list', () => []],
   ['nothing', () => undefined],
   ['an error', () => Promise.reject(new Error('refused'))],
-])('an answer that is %s is 503, and is asked for again', async (_case, answer) => {
+])('B4: an answer that is %s is 503, and is asked for again', async (_case, answer) => {
   const { asked, client, clock } = open(answer)
   const authorizer = buildReviewAuthorizer(client, clock)
   await expect(authorizer.review(user, attributes)).rejects.toMatchObject({ code: 503 })
@@ -62,12 +62,12 @@ test.each([
   ['allowed and denied together', { allowed: true, denied: true }],
   ['allowed as text', { allowed: 'true' }],
   ['not allowed', { allowed: false }],
-])('%s is no', async (_case, status) => {
+])('B4: %s is no', async (_case, status) => {
   const { client, clock } = open(() => ({ status }))
   expect((await buildReviewAuthorizer(client, clock).review(user, attributes)).allowed).toBe(false)
 })
 
-test('a yes holds for 10 s, for that identity and that request alone', async () => {
+test('B4: a yes holds for 10 s, for that identity and that request alone', async () => {
   const { asked, client, clock } = open(() => ({ status: { allowed: true } }))
   const authorizer = buildReviewAuthorizer(client, clock)
   await authorizer.review(user, attributes)
@@ -84,7 +84,7 @@ test('a yes holds for 10 s, for that identity and that request alone', async () 
   expect(asked).toHaveLength(7)
 })
 
-test('a no holds for 5 s', async () => {
+test('B4: a no holds for 5 s', async () => {
   const { asked, client, clock } = open(() => ({ status: { allowed: false } }))
   const authorizer = buildReviewAuthorizer(client, clock)
   await authorizer.review(user, attributes)

@@ -25,7 +25,7 @@ export interface FrontDoor extends AsyncDisposable {
   webhookPort: number
   log: ReturnType<typeof memoryLog>
   /** Connects over HTTP/1.1, with a certificate or without. */
-  connect(pair?: Partial<KeyPair>): Promise<RawClient>
+  connect(pair?: Partial<KeyPair>, port?: number): Promise<RawClient>
   /** The same without any help: what is written goes out as it is. */
   socket(pair?: Partial<KeyPair>, port?: number): Promise<TLSSocket>
   /** Says in the ConfigMap what kube-apiserver would say; `undefined` takes a key away. Waits until it counts. */
@@ -86,8 +86,8 @@ export async function openFrontDoor(): Promise<FrontDoor> {
     sockets.add(opened)
     return opened
   }
-  const connect = async (shown: Partial<KeyPair> = {}) => {
-    const client = await rawClient(port, { ca: people.cert, ...shown })
+  const connect = async (shown: Partial<KeyPair> = {}, to = port) => {
+    const client = await rawClient(to, { ca: people.cert, ...shown })
     sockets.add(client.socket)
     return client
   }

@@ -94,7 +94,7 @@ describe.each(routes)('%s', (_title, route) => {
     expect(reviews).toEqual([])
   })
 
-  test('the right to anything near it does not suffice', async () => {
+  test('B1: the right to anything near it does not suffice', async () => {
     for (const right of nearMisses(route)) {
       const { app, patches } = serve({ vm: vmOf(), vmi: vmiOf() }, { authorizer: grants(right) })
       const response = await app.inject({ method, url, headers: ALICE })
@@ -104,14 +104,14 @@ describe.each(routes)('%s', (_title, route) => {
     }
   })
 
-  test('the right to exactly it suffices', async () => {
+  test('B1: the right to exactly it suffices', async () => {
     const { app } = serve({}, { authorizer: grants(attributesFor(route)) })
     const response = await app.inject({ method, url, headers: ALICE })
     expect([401, 403]).not.toContain(response.statusCode)
     expect(response.statusCode).toBeLessThan(500)
   })
 
-  test('other methods are 405 and say which one is right', async () => {
+  test('B3: other methods are 405 and say which one is right', async () => {
     const { app, patches, reviews } = serve({ vm: vmOf(), vmi: vmiOf() })
     for (const other of METHODS.filter((one) => one !== method)) {
       const response = await app.inject({ method: other, url, headers: ALICE })

@@ -110,7 +110,7 @@ describe('whether they may', () => {
     expect(patches).toEqual([])
   })
 
-  test('an authorizer that fails refuses, and tells its trouble to the log alone', async () => {
+  test('B4: an authorizer that fails refuses, and tells its trouble to the log alone', async () => {
     const broken = { review: () => Promise.reject(new Error('secret')) }
     const { app, log, patches } = api({ vm: vmOf() }, { authorizer: broken })
     const response = await app.inject({ method: 'PUT', url: START, headers: ALICE })
@@ -121,7 +121,7 @@ describe('whether they may', () => {
     expect(patches).toEqual([])
   })
 
-  test('a route that does not say who may call it is not taken', () => {
+  test('B2: a route that does not say who may call it is not taken', () => {
     const { app } = api()
     expect(() => app.get('/forgotten', async () => 'x')).toThrow('GET /forgotten does not say')
   })

@@ -461,22 +461,6 @@ test('too many streams are refused with 429', async () => {
   })
 })
 
-test('a user who loses the right loses the stream', async () => {
-  let isAllowed = true
-  const guest = new FakeGuest()
-  const { port } = await serve(
-    { node: { console: async () => guest } },
-    { authorizer: { review: async () => ({ allowed: isAllowed, reason: '' }) }, limits: { reviewMs: 50 } },
-  )
-  const socket = dial(port, CONSOLE)
-  await once(socket, 'open')
-  await sleep(150)
-  expect(socket.readyState).toBe(WebSocket.OPEN)
-  isAllowed = false
-  expect((await once(socket, 'close'))[0]).toBe(1008)
-  expect(guest.destroyed).toBe(true)
-})
-
 /** A clock whose timers run when they are told to. */
 function manualClock(): Clock & { fire(): void } {
   const timers = new Set<() => void>()

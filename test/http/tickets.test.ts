@@ -159,7 +159,7 @@ test.each([
   await once(dialWith(server, ticket, given), 'open')
 })
 
-test('a ticket is not good for another VM, nor for one that has its name since', async () => {
+test('B8: a ticket is not good for another VM, nor for one that has its name since', async () => {
   const server = await serve()
   const other = vmiOf()
   server.put(VMIS, { ...other, metadata: { ...other.metadata, name: 'vm2', uid: 'u2' } })

@@ -55,7 +55,7 @@ test('until what it needs is there, a review is 503 with the reason, and the ser
   expect((await app.inject('/readyz')).statusCode).toBe(200)
 })
 
-test('where callers have to show who they are, nobody else gets a review, and probes need nothing', async () => {
+test('D1: where callers have to show who they are, nobody else gets a review, and probes need nothing', async () => {
   const app = serve({ callers: byToken })
   const refused = await post(app, '/plugin-validate')
   expect(refused.json()).toMatchObject({ kind: 'Status', code: 401, reason: 'Unauthorized' })

@@ -52,12 +52,12 @@ describe('a webhook over HTTP', () => {
     ['a media type with a character set', body, 'application/json; charset=utf-8'],
     ['no JSON', '{"request"', 'application/json'],
     ['no request', '{}', 'application/json'],
-  ])('refuses %s with 400 and nothing else', async (_what, payload, contentType) => {
+  ])('D8: refuses %s with 400 and nothing else', async (_what, payload, contentType) => {
     const { statusCode, payload: answer } = await post(payload, contentType)
     expect([statusCode, answer]).toEqual([400, ''])
   })
 
-  test('refuses a body that is too large', async () => {
+  test('D8: refuses a body that is too large', async () => {
     expect((await post(`{"a":"${'x'.repeat(9 * 1024 * 1024)}"}`)).statusCode).toBe(413)
   })
 

@@ -45,7 +45,7 @@ test.each([
   '1e',
   '--1',
   '1'.repeat(65),
-])('%j is refused with a word on what to write', (text) => {
+])('D6: %j is refused with a word on what to write', (text) => {
   expect(() => quantityToBytes(text)).toThrow(RangeError)
   expect(() => quantityToBytes(text)).toThrow(/is not a quantity: write a number and a unit/)
 })
@@ -64,7 +64,7 @@ test.each<[string | number, bigint]>([
   ['0e999', 0n],
   ['8Ei', LARGEST],
   [`0.${'0'.repeat(55)}1e+999`, LARGEST],
-])('%s is beyond what a quantity can say, and as near to it as can be: %s', (text, bytes) => {
+])('D6: %s is beyond what a quantity can say, and as near to it as can be: %s', (text, bytes) => {
   expect(isQuantity(text)).toBe(true)
   expect(quantityToBytes(text)).toBe(bytes)
 })

@@ -162,7 +162,7 @@ describe('amounts', () => {
     )
   })
 
-  test('are summed exactly, whatever their size and units', () => {
+  test('D6: are summed exactly, whatever their size and units', () => {
     const units = ['', 'm', 'k', 'Ki', 'M', 'Mi', 'G', 'Gi', 'T', 'Ti', 'P', 'Pi', 'E', 'Ei'] as const
     const scale = (unit: string) => readAmounts({ one: `1${unit}` }).get('one') ?? 0n
     const amount = tuple(bigInt({ min: 0n, max: 2n ** 70n }), constantFrom(...units))
@@ -179,7 +179,7 @@ describe('amounts', () => {
     )
   })
 
-  test('of a topology do not wrap around', () => {
+  test('D6: of a topology do not wrap around', () => {
     const most = 2 ** 32 - 1
     const spec = guestSpec({ cpu: { cores: most, sockets: most, threads: most } })
     expect(chargesOf(VMI, vmi('a', spec), ALL).get('cpu')).toBe(BigInt(most) ** 3n * ONE)

@@ -57,7 +57,7 @@ test('room is taken before the guest is there, and only what there is', async ()
   expect(await usedOf()).toEqual({ 'requests.cpu': '2' })
 })
 
-test('100 reviews at once at two replicas never get past a limit of 37', async () => {
+test('D5: 100 reviews at once at two replicas never get past a limit of 37', async () => {
   await limit('q', { 'requests.cpu': '74' })
   const [even, odd] = [openLedger(), openLedger()]
   const results = await Promise.allSettled(
@@ -67,7 +67,7 @@ test('100 reviews at once at two replicas never get past a limit of 37', async (
   expect(await usedOf()).toEqual({ 'requests.cpu': '74' })
 })
 
-test('a guest that is asked about again is charged once', async () => {
+test('D5: a guest that is asked about again is charged once', async () => {
   await limit('q', { 'requests.cpu': '2' })
   const one = guest('a')
   const ledger = openLedger()
@@ -78,7 +78,7 @@ test('a guest that is asked about again is charged once', async () => {
   expect(await usedOf()).toEqual({ 'requests.cpu': '2' })
 })
 
-test('a guest that grows is charged the difference', async () => {
+test('D5: a guest that grows is charged the difference', async () => {
   await limit('q', { 'requests.memory': '3Gi' })
   const before = guest('a')
   cached = [before]
@@ -93,7 +93,7 @@ test('a guest that grows is charged the difference', async () => {
   expect(readReservations(await stored(), now).size).toBe(1)
 })
 
-test('a dry run is judged, and writes nothing', async () => {
+test('D5: a dry run is judged, and writes nothing', async () => {
   await limit('q', { 'requests.cpu': '3' })
   const { metadata } = await stored()
   await openLedger().reserve({ vmi: guest('a'), dryRun: true })
@@ -102,7 +102,7 @@ test('a dry run is judged, and writes nothing', async () => {
   await expect(openLedger().reserve({ vmi: many, dryRun: true })).rejects.toThrow(/exceeded quota/)
 })
 
-test('a guest that never appears gives its room back after 120 s', async () => {
+test('D5: a guest that never appears gives its room back after 120 s', async () => {
   await limit('q', { 'requests.cpu': '2' })
   await openLedger().reserve(fresh(guest('lost')))
   // The controller writes down what is left; here the status is as if it had.

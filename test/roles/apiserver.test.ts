@@ -216,7 +216,7 @@ async function review(client: RawClient, path: string, object: object): Promise<
   return client.send('POST', path, { apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', request })
 }
 
-test('webhooks are answered to holders of a certificate of their authority, and to nobody else', async () => {
+test('D1, D2: webhooks are answered to holders of a certificate of their authority, and to nobody else', async () => {
   const path = '/virtualmachineinstances-mutate'
   const good = await webhookCa.issue({ usage: 'client', commonName: 'kube-apiserver' })
   const answer = await review(await connect(server.webhookUrl, good), path, VMI)

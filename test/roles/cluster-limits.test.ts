@@ -79,7 +79,7 @@ async function review(
   return (answer.body as { response: JsonRecord }).response
 }
 
-test('what one replica has let in, the other counts; a refusal names used, requested and limit', async () => {
+test('D5: what one replica has let in, the other counts; a refusal names used, requested and limit', async () => {
   const first = guest('first', 2)
   expect(await review(0, first)).toMatchObject({ allowed: true })
   expect(await kept()).toEqual([first.metadata.uid])
@@ -98,7 +98,7 @@ test('what one replica has let in, the other counts; a refusal names used, reque
   expect(await kept()).toHaveLength(1)
 })
 
-test('a dry run, and a review without a UID, are judged and keep nothing', async () => {
+test('D5: a dry run, and a review without a UID, are judged and keep nothing', async () => {
   expect(await review(0, guest('dry', 1), { dryRun: true })).toMatchObject({ allowed: true })
   const { metadata, ...rest } = guest('nobody', 1)
   const { uid: _uid, ...nameless } = metadata

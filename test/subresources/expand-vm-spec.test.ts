@@ -86,7 +86,7 @@ test.each<[string, object, string[]]>([
   }
 })
 
-test('a VM of another namespace is refused', async () => {
+test('B7: a VM of another namespace is refused', async () => {
   const { code, body } = await expand({ ...vm, metadata: { namespace: 'ns2' } })
   expect(code).toBe(400)
   expect(body.message).toMatch(/"ns2": it must be "ns1"/)

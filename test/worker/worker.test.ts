@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -122,7 +123,7 @@ test('without KVM a guest fails where emulation is not allowed', async () => {
   expect(failed.conditions[0]?.message).toContain('tests emulate')
 })
 
-test('what cannot be built fails the guest, naming the field', async () => {
+test('D3: what cannot be built fails the guest, naming the field', async () => {
   const vmi = fakeVmi('odd', { domain: { devices: { downwardMetrics: {} } } })
   await worker.sync(requestFor(vmi))
   const failed = await watch.report(vmi.metadata.uid, ({ phase }) => phase === 'Failed')
@@ -201,6 +202,17 @@ test('a guest is told to be gone only after its last report, and then nobody kno
       details: { kind: 'virtualmachineinstance', name: 'polite' },
     })
   }
+})
+
+test('B8: a console ends with its guest, and another UID is nobody, whatever its name', async () => {
+  const guest = await boot('talks')
+  const other = { ...guest, uid: randomUUID() }
+  await expect(worker.console(other, TYPING)).rejects.toMatchObject({ code: 404 })
+  const { stream } = new Screen(await worker.console(guest, TYPING))
+  const { promise: closed, resolve } = Promise.withResolvers<void>()
+  stream.on('error', () => {}).once('close', resolve)
+  await worker.remove(guest, { graceSeconds: 0 })
+  await closed
 })
 
 test('an agent is reported, reboots the guest and shuts it down', async () => {

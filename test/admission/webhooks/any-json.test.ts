@@ -185,7 +185,7 @@ test.each([
   ['a request that is none', '{"request":[1]}'],
   ['brackets without end', '['.repeat(100_000)],
   ['an object that is too deep', `{"request":{"object":${'{"a":'.repeat(5000)}1${'}'.repeat(5000)}}}`],
-])('%s is refused with 400 and no body', async (_what, text) => {
+])('D8: %s is refused with 400 and no body', async (_what, text) => {
   for (const webhook of WEBHOOKS) {
     expect(await answerReview(parts, webhook, Buffer.from(text))).toEqual({ code: 400 })
   }
@@ -224,7 +224,7 @@ function usedBytes(): number {
   return process.memoryUsage().heapUsed
 }
 
-test('reviews leave nothing behind in memory', async () => {
+test('D8: reviews leave nothing behind in memory', async () => {
   const bodies = WEBHOOKS.flatMap((webhook) =>
     fc.sample(reviewArbitrary(webhook), { numRuns: 20, seed: 1 }).map(({ target, object }) => ({
       webhook,

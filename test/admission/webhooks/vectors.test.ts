@@ -117,7 +117,7 @@ describe.each(['default', 'gates'] as const)('the verdicts recorded with the con
     expect(misses).toEqual([])
   })
 
-  test('hold after a second mutation: it changes nothing more', async () => {
+  test('D7: hold after a second mutation: it changes nothing more', async () => {
     for (const [targetName, vectors] of byTarget) {
       const target = targets[targetName]
       // A clone's name, a list of phases and finalizers grow with each creation.

@@ -102,7 +102,7 @@ test('what there is no room for is refused in the words of Kubernetes, and nothi
   expect(await usedOf('q')).toEqual({ 'requests.cpu': '2', 'requests.memory': '1Gi' })
 })
 
-test('100 creates at once never get past a limit of 37', async () => {
+test('D5: 100 creates at once never get past a limit of 37', async () => {
   await create(RESOURCE_QUOTAS, quota('q', { 'count/virtualmachines.kubevirt.io': '37' }))
   const names = Array.from({ length: 100 }, (_, index) => `vm-${index}`)
   const results = await Promise.allSettled(names.map((name) => create(VMS, vm(name))))
@@ -132,7 +132,7 @@ test('compute is released when a guest has ended, its object when it is deleted'
   })
 })
 
-test('a guest that grows is charged the difference, and refused where there is no room for that', async () => {
+test('D5: a guest that grows is charged the difference, and refused where there is no room for that', async () => {
   await create(RESOURCE_QUOTAS, quota('q', { 'requests.memory': '3Gi' }))
   await create(VMIS, vmi('a'))
   const store = registry.api.as(ADMIN)
@@ -190,7 +190,7 @@ test('a quota on quotas counts all of them, itself too', async () => {
   expect(await usedOf('q')).toEqual({ resourcequotas: '1' })
 })
 
-test('a dry run is refused where the write would be, and takes nothing', async () => {
+test('D5: a dry run is refused where the write would be, and takes nothing', async () => {
   await create(RESOURCE_QUOTAS, quota('q', { 'requests.cpu': '3' }))
   await create(VMIS, vmi('a'), true)
   expect(await usedOf('q')).toEqual({ 'requests.cpu': '0' })
@@ -212,7 +212,7 @@ test('a claim that gets its class later is charged to it from the start', async 
   expect(await usedOf('q')).toEqual({ 'local.storageclass.storage.k8s.io/requests.storage': '2Gi' })
 })
 
-test('a migration takes none of what its guest has taken, and one that empties a node is never refused', async () => {
+test('D5: a migration takes none of what its guest has taken, and one that empties a node is never refused', async () => {
   const name = 'count/virtualmachineinstancemigrations.kubevirt.io'
   await create(RESOURCE_QUOTAS, quota('q', { [name]: '1', 'requests.cpu': '2' }))
   await create(VMIS, vmi('a'))
