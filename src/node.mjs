@@ -45,10 +45,17 @@ export function fail(text) {
   process.exit(1)
 }
 
-/** Whether this very Node can run the program: 24.12 is the first to strip types without a warning. */
+/**
+ * The oldest Node of each line that may run the program: it strips types without a warning, and malformed requests and
+ * handshakes that crashed earlier ones are dealt with. Later lines began with all of that.
+ */
+const OLDEST = { 24: [14, 1], 25: [8, 2] }
+
+/** Whether this very Node can run the program. */
 export function isNewEnough() {
-  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
-  return major > 24 || (major === 24 && minor >= 12)
+  const [major = 0, minor = 0, patch = 0] = process.versions.node.split('.').map(Number)
+  const [oldestMinor, oldestPatch] = OLDEST[major] ?? [0, 0]
+  return major >= 24 && (minor > oldestMinor || (minor === oldestMinor && patch >= oldestPatch))
 }
 
 /** The Node among the npm packages, or this one when new enough. Ends the process where there is none. */
@@ -57,7 +64,7 @@ export function findNode() {
   if (existsSync(bundled)) return bundled
   if (isNewEnough()) return process.execPath
   return fail(
-    `Node 24.12 or newer is needed and this is ${process.version}. Run \`npm ci\` in ${root}, which brings ` +
+    `Node 24.14.1 or newer (of 25: 25.8.2) is needed and this is ${process.version}. Run \`npm ci\` in ${root}, which brings ` +
       `one along for Linux on x86-64 and arm64, or install Node 24.`,
   )
 }

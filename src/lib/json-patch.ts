@@ -1,5 +1,5 @@
 import { applyPatch, type Operation } from 'rfc6902'
-import { copyJson, isRecord, isSameJson } from './json.ts'
+import { copyJson, isRecord, isSameJson, setMember } from './json.ts'
 
 const OPERATION_LIMIT = 10_000
 /** What all `copy` operations of a patch may add up to; else ten of them make gigabytes. */
@@ -155,7 +155,9 @@ function step(parent: unknown, escaped: string, inserting: boolean): Step | unde
 }
 
 function stepIntoList(parent: unknown[], token: string, inserting: boolean): Step | undefined {
-  if (token === '-') return inserting ? { parent, token, present: false, value: undefined } : undefined
+  if (token === '-') {
+    return inserting ? { parent, token: String(parent.length), present: false, value: undefined } : undefined
+  }
   if (!/^-?(0|[1-9]\d*)$/.test(token)) return undefined
   const places = inserting ? parent.length + 1 : parent.length
   const index = Number(token) < 0 ? Number(token) + places : Number(token)
@@ -179,6 +181,21 @@ function applyStep(holder: Record<string, unknown>, settled: Operation, name: st
     }
     return
   }
-  const [error] = applyPatch(holder, [settled])
+  const value = valueOf(holder, settled, name)
+  const op = settled.op === 'replace' ? 'replace' : 'add'
+  // The package leaves out members that are called `__proto__`, so it gets a placeholder.
+  const [error] = applyPatch(holder, [
+    value === undefined ? settled : { op, path: settled.path, value: null },
+  ])
   if (error) throw new JsonPatchError('failed', `${name}: ${error.message}`, error)
+  if (value === undefined) return
+  const { parent, token } = locate(holder, settled.path, 'read', name)
+  if (Array.isArray(parent)) parent[Number(token)] = copyJson(value)
+  else setMember(parent, token, copyJson(value))
+}
+
+/** What a step puts into the document; `undefined` where it puts nothing new there. */
+function valueOf(holder: Record<string, unknown>, settled: Operation, name: string): unknown {
+  if (settled.op === 'copy') return locate(holder, settled.from, 'read', name).value
+  return settled.op === 'add' || settled.op === 'replace' ? settled.value : undefined
 }

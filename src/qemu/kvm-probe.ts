@@ -87,6 +87,7 @@ async function run(
   const child = spawn(binary, argv, {
     // A core file that an abort may leave goes away with the directory.
     cwd,
+    env: { PATH: process.env.PATH, LC_ALL: 'C' },
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(uid !== undefined && { uid }),
     ...(gid !== undefined && { gid }),

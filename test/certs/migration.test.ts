@@ -12,7 +12,7 @@ async function issueOne(uid = UID) {
   return issueMigration(authority, uid, new Date())
 }
 
-test('each side has a certificate of its own for an hour, and knows the name of the other', async () => {
+test('E7: each side has a certificate of its own for an hour, and knows the name of the other', async () => {
   const { source, target } = await issueOne()
   const [client, server] = [source, target].map(({ cert }) => new X509Certificate(cert))
   expect(client?.subject).toBe(`CN=mig-${UID}-src`)
@@ -48,7 +48,7 @@ async function shake(client: MigrationSide, server: MigrationSide, name: string)
   }
 }
 
-test('the two sides know each other, and a side of another authority is refused', async () => {
+test('E7: the two sides know each other, and a side of another authority is refused', async () => {
   const { source, target } = await issueOne()
   const other = await issueOne()
   expect(await shake(source, target, source.peerName)).toBe(target.peerName)

@@ -19,7 +19,7 @@ async function folderWith(pair: { cert: string; key: string }, dir?: string) {
 }
 
 test.each(['certificate first', 'key first'])(
-  'a pair replaced %s is taken once both are there',
+  'E6: a pair replaced %s is taken once both are there',
   async (order) => {
     const [old, young] = [await newLeaf(), await newLeaf()]
     const { files } = await folderWith(old)
@@ -43,7 +43,7 @@ test.each(['certificate first', 'key first'])(
   },
 )
 
-test('a symlink swap, as Kubernetes mounts a Secret, is seen', async () => {
+test('E6: a symlink swap, as Kubernetes mounts a Secret, is seen', async () => {
   const [old, young] = [await newLeaf(), await newLeaf()]
   const parent = await mkdtemp(join(tmpdir(), 'virtgate-watch-'))
   const [first, second] = [join(parent, '..1'), join(parent, '..2')]
@@ -59,6 +59,21 @@ test('a symlink swap, as Kubernetes mounts a Secret, is seen', async () => {
   const next = changes.next()
   await symlink(second, join(parent, '..tmp'))
   await rename(join(parent, '..tmp'), join(parent, '..data'))
+  expect((await next).value).toMatchObject(young)
+})
+
+test('E6: a pair that is replaced without a file event is taken', async () => {
+  const [old, young] = [await newLeaf(), await newLeaf()]
+  const { files: real } = await folderWith(old)
+  const folder = await mkdtemp(join(tmpdir(), 'virtgate-watch-'))
+  // What happens behind the links is no event in their folder.
+  const files = { cert: join(folder, 'tls.crt'), key: join(folder, 'tls.key'), ca: join(folder, 'ca.crt') }
+  for (const name of ['cert', 'key', 'ca'] as const) await symlink(real[name], files[name])
+  using stop = new AbortOnDispose()
+  const changes = watchFiles(pairSource(files), await pairSource(files).load(), stop.signal, () => {}, 50)
+  const next = changes.next()
+  await writeFile(real.cert, young.cert)
+  await writeFile(real.key, young.key)
   expect((await next).value).toMatchObject(young)
 })
 

@@ -19,6 +19,10 @@ export interface FrontDoor extends AsyncDisposable {
   objects: ObjectServer
   /** The request-header authority. */
   ca: TestAuthority
+  /** Whom clients believe; signs the serving pair. */
+  people: TestAuthority
+  /** Where the serving pair stands. */
+  serving: { cert: string; key: string }
   /** What kube-apiserver shows. */
   proxy: KeyPair
   port: number
@@ -35,7 +39,7 @@ export interface FrontDoor extends AsyncDisposable {
 /** Opens one whose ConfigMap allows `front-proxy-client` of `ca`. */
 export async function openFrontDoor(): Promise<FrontDoor> {
   await using stack = new AsyncDisposableStack()
-  const objects = stack.use(await openObjectServer())
+  const objects = stack.use(await openObjectServer(['node01']))
   const people = await makeAuthority("people's authority")
   const ca = await makeAuthority('front proxy authority')
   const proxy = await ca.issue({ usage: 'client', commonName: 'front-proxy-client' })
@@ -111,6 +115,8 @@ export async function openFrontDoor(): Promise<FrontDoor> {
   return {
     objects,
     ca,
+    people,
+    serving,
     proxy,
     port,
     webhookPort: Number(new URL(server.webhookUrl ?? '').port),

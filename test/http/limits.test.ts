@@ -53,7 +53,7 @@ async function expectRefused(socket: WebSocket): Promise<string> {
   return body.message
 }
 
-describe('the number of open streams is limited', () => {
+describe('H4: the number of open streams is limited', () => {
   test('for each user', async () => {
     const server = await serve({ limits: { maxSessionsPerUser: 2 } })
     const first = await join(server, 'alice', 'a')
@@ -116,7 +116,7 @@ describe('the number of open streams is limited', () => {
   })
 })
 
-test('a stream that is opened and closed a thousand times leaves nothing behind', async () => {
+test('H4: a stream that is opened and closed a thousand times leaves nothing behind', async () => {
   const guests = new Set<StreamGuest>()
   const server = await serve({}, async () => {
     const guest = new StreamGuest()

@@ -92,6 +92,19 @@ test('the first failing step ends it and says which it was', () => {
   expect(() => applyJsonPatch({}, operations)).toThrow('operation 1 (test "/c"): found 1, expected 2')
 })
 
+test('J1: members of a value that are called __proto__ stay members', () => {
+  const value = JSON.parse('{"__proto__":{"admin":true}}') as object
+  const patched = applyJsonPatch({ list: [] }, [
+    { op: 'add', path: '/list/-', value },
+    { op: 'add', path: '/a', value: null },
+    { op: 'replace', path: '/a', value },
+    { op: 'copy', from: '/a', path: '/b' },
+    { op: 'move', from: '/a', path: '/c' },
+  ])
+  const text = JSON.stringify(value)
+  expect(JSON.stringify(patched)).toBe(`{"list":[${text}],"b":${text},"c":${text}}`)
+})
+
 test('more than 10,000 steps, and copies that multiply, are too large', () => {
   const many = Array.from({ length: 10_001 }, () => ({ op: 'test', path: '', value: {} }))
   expect(faultOf(() => applyJsonPatch({}, many))).toBe('too-large')

@@ -28,7 +28,7 @@ test.each([
   expect(target).toEqual(before)
 })
 
-test('a member that is called __proto__ stays a member', () => {
+test('J1: a member that is called __proto__ stays a member', () => {
   const merged = applyMergePatch({}, JSON.parse('{"__proto__": {"admin": true}}')) as Record<string, unknown>
   expect(JSON.stringify(merged)).toBe('{"__proto__":{"admin":true}}')
   expect(merged.admin).toBeUndefined()

@@ -10,7 +10,7 @@
  * `blank` has no picture of its display. Words about disks stand in `fake-disks.ts`.
  */
 import { createHash, type Hash } from 'node:crypto'
-import { openSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import { openSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { FakeFault, fakeDisks } from './fake-disks.ts'
 import { pattern } from '../helpers/pattern.ts'
@@ -100,6 +100,7 @@ const commands: Record<string, (args: Record<string, unknown>) => unknown> = {
     })),
   screendump: ({ filename }) => {
     const image = words.has('blank') ? Buffer.from('no picture') : encodePng(64, 32, (x, y) => x ^ y)
+    print(`screendump ${(statSync(String(filename)).mode & 0o777).toString(8)}\n`)
     writeFileSync(String(filename), image)
     return {}
   },

@@ -4,7 +4,7 @@ import { createServer as createTcp } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
-import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { roleUri, type InternalRole } from '../../certs/roles.ts'
 import { connectNode, type NodeClient } from '../../src/rpc/client.ts'
 import { buildRpcServer } from '../../src/rpc/server.ts'
@@ -48,6 +48,7 @@ beforeAll(async () => {
 
 const open: AsyncDisposable[] = []
 afterEach(async () => {
+  vi.unstubAllEnvs()
   for (const thing of open.splice(0).reverse()) await thing[Symbol.asyncDispose]()
 })
 
@@ -96,7 +97,7 @@ function connect(port: number, as: RpcTls = tlsOf('controller'), node = 'n1'): N
   return client
 }
 
-describe('who may call whom', () => {
+describe('E1, E2: who may call whom', () => {
   test.each(['controller', 'apiserver'] as const)('%s may call worker n1', async (caller) => {
     const { port } = await serve()
     const client = connect(port, tlsOf(caller))
@@ -160,7 +161,7 @@ describe('who may call whom', () => {
     expect(worker.asked).toEqual([])
   })
 
-  test('nobody gets in without a certificate or with TLS 1.2', async () => {
+  test('E5: nobody gets in without a certificate or with TLS 1.2', async () => {
     const { port } = await serve()
     const { cert, key, ca } = tlsOf('controller')
     for (const options of [{ ca }, { ca, cert, key, maxVersion: 'TLSv1.2' as const }]) {
@@ -250,6 +251,26 @@ test.each([
   const answer = await ask(port, call)
   expect(answer.code).toBe(code)
   expect(JSON.parse(answer.text)).toMatchObject({ kind: 'Status', code })
+  expect(worker.asked).toEqual([])
+})
+
+test.each(['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY'])('E8: %s counts for nothing', async (name) => {
+  const { port } = await serve()
+  // Nobody listens there.
+  vi.stubEnv(name, 'http://127.0.0.1:9')
+  const client = connect(port)
+  expect(await client.info()).toEqual(INFO)
+  const stream = await client.console(GUEST, WRITE)
+  stream.destroy()
+})
+
+test('E8: where a worker redirects to, nobody goes', async () => {
+  const { worker, port: elsewhere } = await serve()
+  const location = `https://127.0.0.1:${elsewhere}/w/v1/info`
+  const server = createServer({ ...tlsOf('worker n1'), requestCert: true }, (_request, response) =>
+    response.writeHead(307, { location }).end(),
+  )
+  await expect(connect(await listen(server)).info()).rejects.toThrow()
   expect(worker.asked).toEqual([])
 })
 

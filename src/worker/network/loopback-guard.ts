@@ -125,7 +125,8 @@ function formatChain(name: string, rules: string[]): string[] {
 
 async function run(program: string, rules: string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const child = execFile(program, ['-f', '-'], { timeout: NFT_MS }, (error, _stdout, stderr) => {
+  const options = { timeout: NFT_MS, env: { PATH: process.env.PATH, LC_ALL: 'C' } }
+  const child = execFile(program, ['-f', '-'], options, (error, _stdout, stderr) => {
     if (error) reject(new Error(stderr.trim() || error.message, { cause: error }))
     else resolve()
   })

@@ -135,12 +135,13 @@ test('a guest without places for USB devices of clients is 409', async () => {
   await expect(worker.usbredir(guest)).rejects.toMatchObject({ code: 409, details: { name: 'plain' } })
 })
 
-test('a screenshot is a PNG, and its file is gone; the pointer is moved where that is asked for', async () => {
+test('C8: a screenshot is a PNG, its file was for nobody else and is gone; the pointer is moved where that is asked for', async () => {
   const guest = await boot('seen')
   const screen = new Screen(await worker.console(guest, TYPING))
   const { width, height, colours } = decodePng(await worker.screenshot(guest, { moveCursor: false }))
   expect([width, height]).toEqual([64, 32])
   expect(colours.size).toBeGreaterThan(1)
+  await screen.shows(/screendump 600\n/)
   expect(screen.text).not.toContain('input')
   await worker.screenshot(guest, { moveCursor: true })
   await screen.shows(/input .*"rel".*"value":1}}/)

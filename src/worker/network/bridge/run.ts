@@ -19,7 +19,7 @@ export class HostCommandFailed extends Error {
 /** Runs a program to its end and answers what it prints. Throws `HostCommandFailed`. */
 export async function run([program = '', ...args]: readonly string[], input = ''): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
-  const options = { timeout: LIMIT_MS, maxBuffer: OUTPUT_BYTES, env: { ...process.env, LC_ALL: 'C' } }
+  const options = { timeout: LIMIT_MS, maxBuffer: OUTPUT_BYTES, env: { PATH: process.env.PATH, LC_ALL: 'C' } }
   const child = execFile(program, args, options, (error, stdout, stderr) => {
     if (!error) return resolve(stdout)
     const [said] = stderr.trim().split('\n')
