@@ -152,7 +152,7 @@ describe('a limited child', () => {
   const run = async (script: string, signal?: AbortSignal) => {
     await writeFile(at('input'), 'contents', { mode: 0o444 })
     await using handle = await open(at('input'), 'r')
-    return runLimited(['sh', '-c', script], handle, signal)
+    return await runLimited(['sh', '-c', script], handle, signal)
   }
 
   test('reads its file, and sees nothing of our environment', async () => {
