@@ -1,7 +1,7 @@
 // Reads the JSON reports of test runs.
 //   node report.mjs again FIRST          prints the files to be tried again, one on a line
 //   node report.mjs sum BROKEN FIRST [AGAIN]
-//                                        prints "N passed, N failed[, N skipped]"; BROKEN is 1 where a check failed
+//                                        prints "N passed, N failed[, N skipped]"; BROKEN is 1 where a check or the run itself failed
 import { readFileSync } from 'node:fs'
 import { relative } from 'node:path'
 
