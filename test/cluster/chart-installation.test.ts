@@ -19,7 +19,7 @@ import { requireKube } from '../helpers/kube-cluster/binaries.ts'
 import { startControlPlane, type ControlPlane } from '../helpers/kube-cluster/control-plane.ts'
 import { portsOf } from '../helpers/kube-cluster/installation.ts'
 import { apply } from '../helpers/kube-cluster/kubectl.ts'
-import { applyKinds, awaitAvailable, endpoints } from '../helpers/kube-cluster/objects.ts'
+import { applyKinds, awaitAvailable, awaitWebhooks, endpoints } from '../helpers/kube-cluster/objects.ts'
 import { openServiceProxy } from '../helpers/kube-cluster/service-proxy.ts'
 import { runVirtgate } from '../helpers/run-virtgate.ts'
 import { startRole, type Flags, type RoleProcess } from '../helpers/role-process.ts'
@@ -164,6 +164,7 @@ requireKube()('an installation by the chart', () => {
     ])
     stack.use(await openServiceProxy(spec.clusterIP, [443, 9443], () => backends))
     await awaitAvailable(plane)
+    await awaitWebhooks(plane)
     // kube-apiserver forwards to us a moment after it has said so.
     const version = await eventually('requests come through', 30_000, () =>
       get<{ gitVersion: string }>('/apis/subresources.kubevirt.io/v1/version').catch(() => undefined),

@@ -2,7 +2,9 @@
 import { buildFiles } from '../../../apiservice/files.ts'
 import { DEFAULTS, SERVICE_NAME } from '../../../apiservice/manifest.ts'
 import { isTrue, type Condition } from '../../../src/kinds/meta.ts'
+import { StatusError } from '../../../src/lib/errors.ts'
 import { eventually } from '../server.ts'
+import { helloVm, paths } from '../vms.ts'
 import type { ControlPlane } from './control-plane.ts'
 import { apply, kubectlPrints } from './kubectl.ts'
 
@@ -75,4 +77,18 @@ export async function awaitAvailable({ admin }: ControlPlane): Promise<void> {
       return isTrue(status?.conditions, 'Available')
     })
   }
+}
+
+/** Waits until kube-apiserver believes the webhooks: it hears of a new caBundle some time after that was written. */
+export async function awaitWebhooks({ admin }: ControlPlane): Promise<void> {
+  await eventually('kube-apiserver asks the webhooks', 60_000, async () => {
+    try {
+      const { vms: path } = paths('asked')
+      await admin.client.call({ method: 'POST', path, query: { dryRun: 'All' }, body: helloVm('asked') })
+      return true
+    } catch (error) {
+      if (error instanceof StatusError && error.code === 500) return undefined
+      throw error
+    }
+  })
 }

@@ -13,7 +13,7 @@ import { silentLog } from '../worker.ts'
 import type { ControlPlane } from './control-plane.ts'
 import { allowEmulation, backendsOf } from './installation.ts'
 import { apply } from './kubectl.ts'
-import { applyObjects, awaitAvailable, INSTALL_NAMESPACE } from './objects.ts'
+import { applyObjects, awaitAvailable, awaitWebhooks, INSTALL_NAMESPACE } from './objects.ts'
 import { openServiceProxy } from './service-proxy.ts'
 
 const MAIN = new URL('../../../src/virtgate.mjs', import.meta.url).pathname
@@ -70,6 +70,7 @@ export async function installSelfMade(plane: ControlPlane, node: string, policy:
   const files = buildFiles(DEFAULTS)
   await apply(plane.admin, [...(files.get('api-services.yaml') ?? []), ...(files.get('webhooks.yaml') ?? [])])
   await awaitAvailable(plane)
+  await awaitWebhooks(plane)
   const open = stack.move()
   let rotations = 0
   return {
