@@ -22,6 +22,11 @@ function escapeValue(value: string | number | boolean): string {
   return String(value).replaceAll(',', ',,')
 }
 
+/** Reads `a=1,b=2`, as `keyed` has written it, where no value has a comma in it. */
+export function parsePairs(text: string): Record<string, string> {
+  return Object.fromEntries(text.split(',').map((pair) => pair.split('=', 2) as [string, string]))
+}
+
 const SOCKET_PATH_LIMIT = 107
 
 /** Throws `RangeError` where no socket can have this path. */

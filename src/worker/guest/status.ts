@@ -3,6 +3,7 @@ import { crc32 } from 'node:zlib'
 import type { VmiSpec } from '../../kinds/kubevirt.ts'
 import { memoryOverheadBytes } from '../../kinds/overhead.ts'
 import { isRecord, type JsonRecord } from '../../lib/json.ts'
+import { parsePairs } from '../../qemu/argv/command-line.ts'
 import { readMemorySize } from '../../qemu/argv/memory.ts'
 import type { MachinePlan } from '../../qemu/plan.ts'
 import { devicePrefix, letters } from '../hotplug/target.ts'
@@ -64,10 +65,10 @@ function jsonOf(argv: readonly string[], option: string): JsonRecord[] {
   })
 }
 
-/** `a=1,b=2` as a record; none of the options read here has a comma in a value. */
+/** None of the options read here has a comma in a value. */
 function pairsOf(argv: readonly string[], option: string): Record<string, string> {
   const [text = ''] = valuesOf(argv, option)
-  return Object.fromEntries(text.split(',').map((pair) => pair.split('=', 2) as [string, string]))
+  return parsePairs(text)
 }
 
 function topologyOf(argv: readonly string[]): NonNullable<Status['currentCPUTopology']> {

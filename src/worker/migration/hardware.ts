@@ -1,4 +1,5 @@
 import { isRecord, type JsonRecord } from '../../lib/json.ts'
+import { parsePairs } from '../../qemu/argv/command-line.ts'
 import { readMemorySize } from '../../qemu/argv/memory.ts'
 
 /** Options of which a guest sees something. Paths, sockets and block nodes are the host's own business. */
@@ -103,8 +104,7 @@ export function macsOf(hardware: readonly Visible[]): Record<string, string> {
   return Object.fromEntries(cards.map(({ id, mac }) => [String(id), String(mac)]))
 }
 
-/** `a=1,b=2` as a record; the options read here have no comma in a value. */
+/** The options read here have no comma in a value. */
 function pairsOf(hardware: readonly Visible[], option: string): Record<string, string> {
-  const text = hardware.find(([name]) => name === option)?.[1] ?? ''
-  return Object.fromEntries(text.split(',').map((pair) => pair.split('=', 2) as [string, string]))
+  return parsePairs(hardware.find(([name]) => name === option)?.[1] ?? '')
 }
