@@ -44,14 +44,14 @@ export function openClusterAdmission(options: ClusterAdmissionOptions): ClusterA
   const indexes = { namespace: ({ metadata }: KubeObject) => [metadata.namespace ?? ''] }
   const presets = openInformer(store, VMI_PRESETS, {}, { signal: stop.signal, clock, log, indexes })
   const limits = openClusterLimits(store, clock, log)
-  const waiting = new Set([
-    'KubeVirt objects',
-    'VirtualMachineInstancePresets',
-    'VirtualMachineInstances and LimitRanges',
-  ])
-  void kubeVirts.synced.then(() => waiting.delete('KubeVirt objects'))
-  void presets.synced.then(() => waiting.delete('VirtualMachineInstancePresets'))
-  void limits.synced.then(() => waiting.delete('VirtualMachineInstances and LimitRanges'))
+  const waiting = new Set<string>()
+  const waitFor = (what: string, { synced }: { synced: Promise<unknown> }): void => {
+    waiting.add(what)
+    void synced.then(() => waiting.delete(what))
+  }
+  waitFor('KubeVirt objects', kubeVirts)
+  waitFor('VirtualMachineInstancePresets', presets)
+  waitFor('VirtualMachineInstances and LimitRanges', limits)
   return {
     parts: {
       config: followConfig(options),
