@@ -75,9 +75,19 @@ export class StatusError extends Error {
   }
 }
 
-/** Whether `error` is a refusal with this reason, such as `NotFound` or `Conflict`. */
-export function hasReason(error: unknown, reason: string): error is StatusError {
-  return error instanceof StatusError && error.reason === reason
+/** Whether `error` is a refusal with one of these reasons, such as `NotFound` or `Conflict`. */
+export function hasReason(error: unknown, ...reasons: string[]): error is StatusError {
+  return error instanceof StatusError && reasons.includes(error.reason)
+}
+
+/** What is found; `undefined` where the answer is 404: there is no such object, or no such kind is served. */
+export async function unlessNotFound<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer
+  } catch (error) {
+    if (error instanceof StatusError && error.code === 404) return undefined
+    throw error
+  }
 }
 
 function about({ group, kind }: RefusedKind, name: string): StatusDetails {

@@ -181,7 +181,7 @@ async function savePages({ store }: ClusterLedgerParts, pages: readonly Page[]):
     try {
       await store.update(RESOURCE_QUOTAS, changed, { subresource: 'status' })
     } catch (error) {
-      if (hasReason(error, 'Conflict') || hasReason(error, 'NotFound')) return false
+      if (hasReason(error, 'Conflict', 'NotFound')) return false
       throw error
     }
   }

@@ -52,6 +52,6 @@ async function remove(store: Store, { metadata }: Vmi): Promise<void> {
     await store.delete(VMIS, metadata.namespace, metadata.name, { preconditions: { uid: metadata.uid } })
   } catch (error) {
     // Gone already, or replaced: either way this guest is on its way out.
-    if (!hasReason(error, 'NotFound') && !hasReason(error, 'Conflict')) throw error
+    if (!hasReason(error, 'NotFound', 'Conflict')) throw error
   }
 }

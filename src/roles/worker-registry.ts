@@ -39,7 +39,7 @@ export async function registerWorker(
       const next = { ...present, metadata, spec: { ...present.spec, holderIdentity: worker.name } }
       return isSameJson(next, present) ? present : await store.update(LEASES, next)
     } catch (error) {
-      const isRace = hasReason(error, 'AlreadyExists') || hasReason(error, 'Conflict')
+      const isRace = hasReason(error, 'AlreadyExists', 'Conflict')
       if (!isRace || left <= 1) throw error
     }
   }

@@ -269,5 +269,5 @@ function assertTimes({ leaseMs, renewMs, retryMs }: ElectionTimes): void {
 }
 
 function isRace(error: unknown): boolean {
-  return hasReason(error, 'Conflict') || hasReason(error, 'AlreadyExists')
+  return hasReason(error, 'Conflict', 'AlreadyExists')
 }

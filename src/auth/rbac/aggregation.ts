@@ -63,7 +63,7 @@ async function gather(
     await store.patch(CLUSTER_ROLES, '', name, { type: 'merge', body })
   } catch (error) {
     // Somebody wrote it meanwhile, or removed it: that change is on its way here and brings us back.
-    if (!hasReason(error, 'Conflict') && !hasReason(error, 'NotFound')) throw error
+    if (!hasReason(error, 'Conflict', 'NotFound')) throw error
   }
 }
 

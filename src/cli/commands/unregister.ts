@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import type { KubeClient } from '../../kube/client.ts'
 import { REGISTRATIONS } from '../../kinds/installation.ts'
 import type { KubeVirt, Vmi } from '../../kinds/kubevirt.ts'
-import { StatusError } from '../../lib/errors.ts'
+import { unlessNotFound } from '../../lib/errors.ts'
 import { connect, type CommandContext, type ConnectOptions } from '../context.ts'
 
 interface Options extends ConnectOptions {
@@ -77,23 +77,13 @@ async function remove(
 ): Promise<string> {
   const { path } = place
   const what = path.split('/').slice(-2).join('/')
-  const found = await orNothing(client.call<Registration>({ method: 'GET', path, signal }))
+  const found = await unlessNotFound(client.call<Registration>({ method: 'GET', path, signal }))
   if (!found) return `${what} is not there`
   const others = place.servicesOf(found).find((service) => service?.namespace !== namespace)
   if (others !== undefined)
     return `${what} is left alone: it leads to the namespace ${others?.namespace ?? '(none)'}`
-  await orNothing(client.call({ method: 'DELETE', path, signal }))
+  await unlessNotFound(client.call({ method: 'DELETE', path, signal }))
   return `${what} is removed`
-}
-
-/** `undefined` where there is nothing. */
-async function orNothing<T>(answer: Promise<T>): Promise<T | undefined> {
-  try {
-    return await answer
-  } catch (error) {
-    if (error instanceof StatusError && error.code === 404) return undefined
-    throw error
-  }
 }
 
 interface List<T> {
@@ -102,7 +92,7 @@ interface List<T> {
 
 async function refuseWithGuests(client: KubeClient, signal: AbortSignal): Promise<void> {
   const get = <T>(path: string, query = {}) =>
-    orNothing(client.call<T>({ method: 'GET', path, query, signal }))
+    unlessNotFound(client.call<T>({ method: 'GET', path, query, signal }))
   const kubevirts = await get<List<KubeVirt>>('/apis/kubevirt.io/v1/kubevirts')
   const blocks = kubevirts?.items.some(
     ({ spec }) => spec?.uninstallStrategy === 'BlockUninstallIfWorkloadsExist',

@@ -1,5 +1,5 @@
 import type { PolicyRule } from '../../kinds/core.ts'
-import { StatusError } from '../../lib/errors.ts'
+import { unlessNotFound } from '../../lib/errors.ts'
 import type { KubeClient } from '../../kube/client.ts'
 import type { Shown } from './shown-certificate.ts'
 
@@ -71,12 +71,7 @@ export function skipped(message: string, advice?: string): Finding {
 
 /** An object of the API at a path; `undefined` where there is none. */
 export async function find<T>({ client, signal }: Doctor, path: string): Promise<T | undefined> {
-  try {
-    return await client.call<T>({ method: 'GET', path, signal })
-  } catch (error) {
-    if (error instanceof StatusError && error.code === 404) return undefined
-    throw error
-  }
+  return unlessNotFound(client.call<T>({ method: 'GET', path, signal }))
 }
 
 /** The objects of the API at a path; none where it does not know the kind. */

@@ -21,7 +21,7 @@ export function startEvacuationController(parts: ControllerParts, caches: Migrat
       return reconcileEvacuation({ ...parts, ...caches, again }, ...splitKey(key))
     },
     onError(key, error, retryMs) {
-      const isRace = hasReason(error, 'Conflict') || hasReason(error, 'NotFound')
+      const isRace = hasReason(error, 'Conflict', 'NotFound')
       log[isRace ? 'debug' : 'warn']({ err: error, vmi: key, retryMs }, 'evacuation of a VMI is tried again')
     },
   })

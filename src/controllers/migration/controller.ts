@@ -52,7 +52,7 @@ export function startMigrationController(
       return reconcileMigrations(context, ...splitKey(key))
     },
     onError(key, error, retryMs) {
-      const isRace = hasReason(error, 'Conflict') || hasReason(error, 'NotFound')
+      const isRace = hasReason(error, 'Conflict', 'NotFound')
       log[isRace ? 'debug' : 'warn']({ err: error, vmi: key, retryMs }, 'migrations of a VMI are tried again')
     },
   })

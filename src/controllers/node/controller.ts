@@ -24,7 +24,7 @@ export function startNodeController(
       return reconcileNode({ ...parts, nodeObjects, watch, infos, signal, again }, nodeName)
     },
     onError(node, error, retryMs) {
-      const isRace = hasReason(error, 'Conflict') || hasReason(error, 'AlreadyExists')
+      const isRace = hasReason(error, 'Conflict', 'AlreadyExists')
       parts.log[isRace ? 'debug' : 'warn']({ err: error, node, retryMs }, 'node is tried again')
     },
   })

@@ -47,7 +47,7 @@ export function startQuotaController(parts: ControllerParts, { vmis }: QuotaCach
         ...splitKey(key),
       ),
     onError(key, error, retryMs) {
-      const isRace = hasReason(error, 'Conflict') || hasReason(error, 'NotFound')
+      const isRace = hasReason(error, 'Conflict', 'NotFound')
       log[isRace ? 'debug' : 'warn']({ err: error, quota: key, retryMs }, 'quota is tried again')
     },
   })

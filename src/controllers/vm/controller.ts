@@ -34,7 +34,7 @@ export function startVmController(parts: ControllerParts, caches: VmCaches): Wor
       return reconcileVm({ ...parts, ...caches, random, again }, ...splitKey(key))
     },
     onError(key, error, retryMs) {
-      const isRace = hasReason(error, 'Conflict') || hasReason(error, 'NotFound')
+      const isRace = hasReason(error, 'Conflict', 'NotFound')
       log[isRace ? 'debug' : 'warn']({ err: error, vm: key, retryMs }, 'VM is tried again')
     },
   })

@@ -65,7 +65,7 @@ export function startVmiController(
       return reconcileVmi(context, ...splitKey(key))
     },
     onError(key, error, retryMs) {
-      const isRace = hasReason(error, 'Conflict') || hasReason(error, 'NotFound')
+      const isRace = hasReason(error, 'Conflict', 'NotFound')
       log[isRace ? 'debug' : 'warn']({ err: error, vmi: key, retryMs }, 'VMI is tried again')
     },
   })

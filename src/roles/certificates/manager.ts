@@ -65,7 +65,7 @@ export function startCertificateManager(options: CertificateManagerOptions): Asy
       else queue.addAfter(name, tickMs)
     },
     onError(name, error, retryMs) {
-      const isRace = hasReason(error, 'Conflict') || hasReason(error, 'AlreadyExists')
+      const isRace = hasReason(error, 'Conflict', 'AlreadyExists')
       log[isRace ? 'debug' : 'error']({ err: error, secret: name, retryMs }, 'certificates cannot be kept')
     },
     clock,

@@ -8,7 +8,7 @@ import type { Draft } from '../../kinds/meta.ts'
 import type { ApiService, WebhookConfiguration } from '../../kinds/registrations.ts'
 import { API_SERVICES, CONFIGMAPS, SECRETS } from '../../kinds/table.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { StatusError } from '../../lib/errors.ts'
+import { unlessNotFound } from '../../lib/errors.ts'
 import type { JsonPatchOperation, ObjectReader, ObjectWriter } from '../../store/store.ts'
 import { decodeSecret, encodeSecret } from './secret-data.ts'
 
@@ -143,7 +143,8 @@ function registrationOutlet<T extends ApiService | WebhookConfiguration>(
 ): Outlet {
   return {
     async look() {
-      const present = await getIfServed(store, kind, name)
+      // Not every API that holds our objects knows registrations: none of it can then be wrong.
+      const present = await unlessNotFound(store.get(kind, '', name))
       return async (authority) => {
         if (!present) return
         const value = Buffer.from(bundleOf(authority), 'utf8').toString('base64')
@@ -157,19 +158,5 @@ function registrationOutlet<T extends ApiService | WebhookConfiguration>(
         await store.patch(kind, '', name, { type: 'json', operations })
       }
     },
-  }
-}
-
-/** Not every API that holds our objects knows registrations: none of it can then be wrong. */
-async function getIfServed<T extends ApiService | WebhookConfiguration>(
-  store: CertificateStorage,
-  kind: Kind<T>,
-  name: string,
-): Promise<T | undefined> {
-  try {
-    return await store.get(kind, '', name)
-  } catch (error) {
-    if (error instanceof StatusError && error.code === 404) return undefined
-    throw error
   }
 }
