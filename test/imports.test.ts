@@ -12,6 +12,7 @@ const TABLE: Record<string, { values: string[]; types?: string[] }> = {
   kinds: { values: ['lib'] },
   kube: { values: ['kinds', 'lib'] },
   rpc: { values: ['kinds', 'lib'] },
+  metrics: { values: ['kinds', 'lib'], types: ['kube', 'rpc'] },
   qemu: { values: ['kinds', 'lib'] },
   guest: { values: ['lib'] },
   auth: { values: ['kinds', 'lib'], types: ['store', 'kube'] },
@@ -21,9 +22,12 @@ const TABLE: Record<string, { values: string[]; types?: string[] }> = {
   subresources: { values: ['instancetype', 'kinds', 'lib'], types: ['store', 'rpc', 'auth'] },
   admission: { values: ['instancetype', 'kinds', 'lib'], types: ['store', 'auth'] },
   embedded: { values: ['auth', 'admission', 'quota', 'store', 'kinds', 'lib'] },
-  controllers: { values: ['instancetype', 'quota', 'kinds', 'lib'], types: ['store', 'rpc'] },
+  controllers: { values: ['instancetype', 'quota', 'metrics', 'kinds', 'lib'], types: ['store', 'rpc'] },
   worker: { values: ['rpc', 'qemu', 'kinds', 'lib'] },
-  http: { values: ['auth', 'subresources', 'admission', 'kinds', 'lib'], types: ['store', 'rpc'] },
+  http: {
+    values: ['auth', 'subresources', 'admission', 'kinds', 'lib'],
+    types: ['store', 'rpc', 'metrics'],
+  },
   cli: { values: ['admission', 'kube', 'kinds', 'lib'], types: ['store'] },
 }
 

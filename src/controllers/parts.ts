@@ -1,6 +1,7 @@
 import type { Expander } from '../instancetype/expand.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
+import type { Metrics } from '../metrics/exposition.ts'
 import type { OpenInformer } from '../store/cache.ts'
 import type { EventRecorder } from '../store/events.ts'
 import type { Store } from '../store/store.ts'
@@ -54,6 +55,8 @@ export interface ControllerParts {
   clock: Clock
   log: Log
   config: ControllerConfig
+  /** Where it is told what they do and see; nowhere where absent. */
+  metrics?: Metrics
   /** Gives up a start that goes on. */
   signal?: AbortSignal
   /** In [0, 1); spreads retries. `Math.random` where absent. */

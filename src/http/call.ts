@@ -6,6 +6,7 @@ import type { Clock } from '../lib/clock.ts'
 import { noSuchPath, unauthorized } from '../lib/errors.ts'
 import { isRecord } from '../lib/json.ts'
 import type { Call, Parts, Subresource } from '../subresources/subresource.ts'
+import type { SessionCounter } from '../metrics/sessions.ts'
 import type { Auditor } from './audit.ts'
 import type { Sessions } from './sessions.ts'
 import type { Ticket, Tickets } from './tickets.ts'
@@ -45,6 +46,8 @@ export interface RouteParts {
   /** Throws where the user of an open stream may no longer use it. */
   review: (request: FastifyRequest, signal: AbortSignal) => Promise<void>
   isOriginAllowed: (request: FastifyRequest) => boolean
+  /** Told of sessions that carry bytes. */
+  sessionCounter?: SessionCounter
 }
 
 /** Whose subresource is meant; without a name where it stands in the namespace. Throws 404 for what nothing is called. */

@@ -6,6 +6,7 @@ import { authorize } from '../auth/denied.ts'
 import { systemClock, type Clock } from '../lib/clock.ts'
 import { badRequest } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
+import type { SessionCounter } from '../metrics/sessions.ts'
 import type { Parts, Subresource } from '../subresources/subresource.ts'
 import { Auditor, type AuditLog } from './audit.ts'
 import { identify, redeemTicket, type Identification } from './authenticate.ts'
@@ -38,12 +39,16 @@ export interface ServerOptions extends Identification {
   ticketKeys?: () => readonly Uint8Array[]
   /** Where it is written down which tickets were used; `kubevirt` where absent. */
   installNamespace?: string
+  /** Told of sessions that carry bytes. */
+  sessionCounter?: SessionCounter
 }
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** Open streams by kind, such as `console`. */
     countStreams(): Record<string, number>
+    /** Whether the server goes away, and takes no more streams. */
+    isDraining(): boolean
   }
 }
 
@@ -68,6 +73,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   const auditor = new Auditor(options.audit ?? log, parts.events, clock)
   const tickets = buildTickets(options, clock)
   app.decorate('countStreams', () => sessions.counts())
+  app.decorate('isDraining', () => sessions.isDraining)
   app.decorateRequest('user', undefined)
   app.decorateRequest('ticket', undefined)
   app.setErrorHandler(buildErrorHandler(log))

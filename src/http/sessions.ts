@@ -47,6 +47,11 @@ export class Sessions {
     this.#log = log
   }
 
+  /** Whether the server goes away. */
+  get isDraining(): boolean {
+    return this.#isDraining
+  }
+
   /** Open streams by kind, such as `console`. */
   counts(): Record<string, number> {
     return this.#seats.counts()

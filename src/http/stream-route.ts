@@ -43,6 +43,7 @@ export function addStreamRoute(
       if (!session) throw new Error('a stream was upgraded before its guest was dialled')
       using _seat = session.seat
       session.handOver()
+      using _counted = deps.sessionCounter?.open(stream.name, targetOf(request))
       deps.auditor.noteOpened(request)
       const result = await deps.sessions.run({
         socket,

@@ -44,13 +44,35 @@ export interface Patience {
   silenceMs: number
 }
 
+/** One call that was answered, or was not. */
+export interface WatchedCall {
+  /** Host and port of the server. */
+  host: string
+  method: string
+  path: string
+  isWatch: boolean
+  /** Of the answer; `undefined` where there is none. */
+  code: number | undefined
+  tookMs: number
+}
+
+/** Told of each call, once it is answered or lost. */
+export interface CallWatcher {
+  called(call: WatchedCall): void
+}
+
 const PATIENCE: Patience = { answerMs: 75_000, silenceMs: 180_000 }
 
 /**
  * Opens a client: one connection pool for all calls. Closing it ends them. HTTP/1.1 alone: over HTTP/2, undici 8 leaves
  * calls and streams open for ever that were aborted while their session died, and its timeouts do not end them.
  */
-export function openKubeClient(config: ClusterConfig, patience = PATIENCE): KubeClient {
+export function openKubeClient(
+  config: ClusterConfig,
+  patience = PATIENCE,
+  watcher?: CallWatcher,
+): KubeClient {
+  const { host } = new URL(config.server)
   const agent = new Agent({ connect: { ...config.tls }, allowH2: false })
 
   async function send(wanted: KubeRequest, bodyTimeout: number) {
@@ -76,6 +98,21 @@ export function openKubeClient(config: ClusterConfig, patience = PATIENCE): Kube
     }).catch((error: unknown) => lost(wanted, error))
   }
 
+  /** The same, and tells of it. */
+  async function sendWatched(wanted: KubeRequest, bodyTimeout: number) {
+    const { method, path, query } = wanted
+    const startMs = performance.now()
+    let code: number | undefined
+    try {
+      const response = await send(wanted, bodyTimeout)
+      code = response.statusCode
+      return response
+    } finally {
+      const isWatch = query?.watch !== undefined
+      watcher?.called({ host, method, path, isWatch, code, tookMs: performance.now() - startMs })
+    }
+  }
+
   function lost({ signal }: KubeRequest, error: unknown): never {
     signal?.throwIfAborted()
     throw new ApiUnreachable(config.server, error)
@@ -84,7 +121,7 @@ export function openKubeClient(config: ClusterConfig, patience = PATIENCE): Kube
   /** Answers 2xx, or throws. A 429 is tried again after the time the server names. */
   async function succeed(wanted: KubeRequest, bodyTimeout = patience.answerMs) {
     for (let attempt = 1; ; attempt += 1) {
-      const response = await send(wanted, bodyTimeout)
+      const response = await sendWatched(wanted, bodyTimeout)
       if (response.statusCode < 300) return response
       const text = await response.body.text()
       if (response.statusCode !== 429 || attempt === TRIES_ON_429) throw refusal(response.statusCode, text)

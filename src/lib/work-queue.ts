@@ -1,6 +1,6 @@
 import { backoffMs } from './backoff.ts'
 import type { Backoff } from './backoff.ts'
-import type { Clock } from './clock.ts'
+import { monotonicMs, type Clock } from './clock.ts'
 
 /** What a queue does with its keys. */
 export interface WorkQueueOptions {
@@ -13,6 +13,25 @@ export interface WorkQueueOptions {
   clock: Clock
   /** Delays after failures; 10 ms doubling to 30 s by default. */
   backoff?: Backoff
+  /** Begins to watch the queue, which says what it has to do whenever it is asked; ends when the queue closes. */
+  watch?: ((load: () => QueueLoad) => QueueWatcher) | undefined
+}
+
+/** What a queue has to do at one moment. */
+export interface QueueLoad {
+  /** Keys whose work has not begun. */
+  waiting: number
+  /** How long each that is worked on has been, in milliseconds. */
+  runningMs: number[]
+}
+
+/** Told of what a queue does. */
+export interface QueueWatcher extends Disposable {
+  added(): void
+  retried(): void
+  /** Work has begun on a key that waited so long. */
+  started(waitedMs: number): void
+  ended(tookMs: number): void
 }
 
 /** Keys to be worked on, each by one worker at a time. */
@@ -32,22 +51,28 @@ export function openWorkQueue(options: WorkQueueOptions): WorkQueue {
 
 class KeyedQueue implements WorkQueue {
   readonly #options: WorkQueueOptions
-  readonly #waiting = new Set<string>()
-  readonly #running = new Map<string, Promise<void>>()
-  /** Asked for while running. */
-  readonly #again = new Set<string>()
+  /** Since when, by `monotonicMs`. */
+  readonly #waiting = new Map<string, number>()
+  readonly #running = new Map<string, { sinceMs: number; work: Promise<void> }>()
+  /** Asked for while running, since when. */
+  readonly #again = new Map<string, number>()
   readonly #failures = new Map<string, number>()
   readonly #timers = new Map<string, { dueMs: number; timer: Disposable }>()
   readonly #closing = new AbortController()
+  readonly #watcher: QueueWatcher | undefined
 
   constructor(options: WorkQueueOptions) {
     this.#options = options
+    this.#watcher = options.watch?.(() => this.#load())
   }
 
   add(key: string): void {
     if (this.#closing.signal.aborted) return
-    if (this.#running.has(key)) this.#again.add(key)
-    else this.#waiting.add(key)
+    const asked = this.#running.has(key) ? this.#again : this.#waiting
+    if (!asked.has(key)) {
+      asked.set(key, this.#nowMs())
+      this.#watcher?.added()
+    }
     this.#startWork()
   }
 
@@ -71,18 +96,31 @@ class KeyedQueue implements WorkQueue {
     this.#timers.clear()
     this.#waiting.clear()
     this.#again.clear()
-    await Promise.all(this.#running.values())
+    await Promise.all([...this.#running.values()].map(({ work }) => work))
+    this.#watcher?.[Symbol.dispose]()
+  }
+
+  #nowMs(): number {
+    return monotonicMs(this.#options.clock)
+  }
+
+  #load(): QueueLoad {
+    const nowMs = this.#nowMs()
+    const runningMs = [...this.#running.values()].map(({ sinceMs }) => nowMs - sinceMs)
+    return { waiting: this.#waiting.size + this.#again.size, runningMs }
   }
 
   #startWork(): void {
-    for (const key of this.#waiting) {
+    for (const [key, askedMs] of this.#waiting) {
       if (this.#running.size >= this.#options.workers) return
       this.#waiting.delete(key)
-      this.#running.set(key, this.#work(key))
+      const sinceMs = this.#nowMs()
+      this.#watcher?.started(sinceMs - askedMs)
+      this.#running.set(key, { sinceMs, work: this.#work(key, sinceMs) })
     }
   }
 
-  async #work(key: string): Promise<void> {
+  async #work(key: string, sinceMs: number): Promise<void> {
     // Leaves the caller's stack, so that `#running` holds the key before the work can end.
     await Promise.resolve()
     this.#again.delete(key)
@@ -93,7 +131,9 @@ class KeyedQueue implements WorkQueue {
       this.#failed(key, error)
     }
     this.#running.delete(key)
-    if (this.#again.delete(key)) this.#waiting.add(key)
+    this.#watcher?.ended(this.#nowMs() - sinceMs)
+    const againMs = this.#again.get(key)
+    if (this.#again.delete(key)) this.#waiting.set(key, againMs ?? this.#nowMs())
     if (!this.#closing.signal.aborted) this.#startWork()
   }
 
@@ -102,6 +142,7 @@ class KeyedQueue implements WorkQueue {
     if (this.#closing.signal.aborted) return
     const failures = (this.#failures.get(key) ?? 0) + 1
     this.#failures.set(key, failures)
+    this.#watcher?.retried()
     const retryMs = backoffMs(this.#options.backoff ?? DEFAULT_BACKOFF, failures)
     this.#options.onError(key, error, retryMs)
     this.addAfter(key, retryMs)

@@ -20,6 +20,9 @@ import { systemClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { openEventRecorder } from '../store/event-recorder.ts'
 import { openInformer } from '../store/informer.ts'
+import { certificateSource } from '../metrics/certificates.ts'
+import type { Metrics } from '../metrics/exposition.ts'
+import { watchCalls } from '../metrics/kube-calls.ts'
 import type { Parts } from '../subresources/subresource.ts'
 import { subresources } from '../subresources/index.ts'
 import { certificateCheck, trustCheck } from './apiserver-checks.ts'
@@ -29,6 +32,7 @@ import { openClusterNodes, type WorkerCallOptions } from './cluster-nodes.ts'
 import { openClusterWebhooks } from './cluster-webhooks.ts'
 import { openCluster, type ClusterOptions } from './cluster.ts'
 import { parseListen, urlOf } from './listen.ts'
+import { countSessions, openRoleMetrics, serveApiMetrics } from './metrics.ts'
 import { namelessTls } from './nameless-tls.ts'
 import { buildTicketKeys } from './ticket-keys.ts'
 import { groupVersion } from './version.ts'
@@ -50,6 +54,8 @@ export interface ApiServerRoleOptions extends ClusterOptions, WorkerCallOptions 
   installNamespace: string
   /** How long open consoles may go on when the server ends. */
   drainSeconds: number
+  /** Whether anybody may read `/metrics`. */
+  anonymousMetrics?: boolean
   /** Pages that may open streams, besides our own. */
   allowedOrigins: readonly string[]
   log: Log
@@ -73,10 +79,11 @@ export async function openApiServerRole(options: ApiServerRoleOptions): Promise<
   const { log } = options
   await using stack = new AsyncDisposableStack()
   const listen = parseListen(options.listen)
+  const metrics = openRoleMetrics(log)
   const servingTls = stack.use(await prepareTls(options.serving, log))
   const workerTls = stack.use(await prepareTls(options.tls, log))
   const holders = stack.use(await openCertificateHolders(options))
-  const { client, store } = stack.use(await openCluster(options))
+  const { client, store } = stack.use(await openCluster(options, watchCalls(metrics)))
   const namespace = options.installNamespace
   const access = { store, namespace, clock: systemClock, signal: options.signal }
   const serving = await servingTls.open(access)
@@ -96,9 +103,12 @@ export async function openApiServerRole(options: ApiServerRoleOptions): Promise<
     expander: buildClusterExpander(store, namespace, () => configuration.kubeVirts()),
     shapes: lateShapes(),
   }
+  metrics.add(
+    certificateSource({ serving: () => serving.current().cert, 'worker-client': () => tls.current().cert }),
+  )
   const kubeVirts = configuration.objects
   const webhooks = stack.use(await openClusterWebhooks({ ...options, serving, store, kubeVirts }))
-  const app = buildApp(options, parts, client, serving, [trust, holders])
+  const app = buildApp(options, parts, client, serving, [trust, holders], metrics)
   registerReadiness(app, [trustCheck(trust), certificateCheck(serving), ...webhooks.checks], log)
   stack.defer(() => app.close())
   await app.listen(listen)
@@ -118,6 +128,7 @@ function buildApp(
   client: KubeClient,
   serving: WatchedTls,
   [trust, holders]: [TrustSource, CertificateHolders],
+  metrics: Metrics,
 ): FastifyInstance {
   const { drainSeconds, log } = options
   const frontProxy = buildFrontProxy(trust)
@@ -139,6 +150,7 @@ function buildApp(
     // Replicas serve the same pair.
     ticketKeys: buildTicketKeys(() => serving.current().key),
     installNamespace: options.installNamespace,
+    sessionCounter: countSessions(metrics, parts.store),
     limits: { drainMs: drainSeconds * 1000 },
   })
   registerAggregatedRoot(app, subresources, {
@@ -152,6 +164,7 @@ function buildApp(
       component: `virt-api-${hostname()}`,
     },
   })
+  serveApiMetrics(app, metrics, options.anonymousMetrics)
   serving.onChange((files) => reloadTls(app, namelessTls(files)))
   return app
 }

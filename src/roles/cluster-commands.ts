@@ -12,6 +12,7 @@ import type { ClusterOptions } from './cluster.ts'
 import {
   aborted,
   allowOrigin,
+  anonymousMetrics,
   auditLogMaxbackup,
   auditLogMaxsize,
   collect,
@@ -66,6 +67,7 @@ interface ApiServerCommandOptions extends ClusterCommandOptions, AuditLogOptions
   workerKey?: string
   drain: number
   allowOrigin: string[]
+  anonymousMetrics?: boolean
   auditLog?: string
 }
 
@@ -113,6 +115,7 @@ export function addApiServer(program: Command, signal: AbortSignal): void {
     .addOption(auditLogMaxsize())
     .addOption(auditLogMaxbackup())
     .addOption(allowOrigin())
+    .addOption(anonymousMetrics())
     .addOption(logLevel())
     .action((_options: object, self: Command) => runApiServer(self.optsWithGlobals(), signal))
 }

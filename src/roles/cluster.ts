@@ -1,4 +1,4 @@
-import { openKubeClient, type KubeClient } from '../kube/client.ts'
+import { openKubeClient, type CallWatcher, type KubeClient } from '../kube/client.ts'
 import { findConfig, type ConfigChoice } from '../kube/find-config.ts'
 import { apiVersionOf } from '../kinds/kind.ts'
 import { VMS } from '../kinds/table.ts'
@@ -30,9 +30,9 @@ export class KubeVirtNotServed extends Error {
  * Opens the API after making sure that it answers, serves VMs and lets us read them. Throws `KubeconfigError`,
  * `ApiUnreachable`, `KubeVirtNotServed`, or the refusal.
  */
-export async function openCluster(options: ClusterOptions): Promise<Cluster> {
+export async function openCluster(options: ClusterOptions, watcher?: CallWatcher): Promise<Cluster> {
   await using stack = new AsyncDisposableStack()
-  const client = stack.use(openKubeClient(await findConfig(options)))
+  const client = stack.use(openKubeClient(await findConfig(options), undefined, watcher))
   try {
     await client.call({ method: 'GET', path: collectionPath(VMS, ''), query: { limit: 1 } })
   } catch (error) {

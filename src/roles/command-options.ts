@@ -46,6 +46,14 @@ export function allowOrigin(): Option {
     .default([])
 }
 
+/** `--anonymous-metrics`. */
+export function anonymousMetrics(): Option {
+  return new Option(
+    '--anonymous-metrics',
+    'let anybody read /metrics, as KubeVirt does, who reaches the port',
+  )
+}
+
 /** A whole number from 0 on. Throws `RangeError`. */
 export function count(text: string): number {
   const number = Number(text)

@@ -4,6 +4,7 @@ import { addApiServer, addController } from './cluster-commands.ts'
 import {
   aborted,
   allowOrigin,
+  anonymousMetrics,
   auditLogMaxbackup,
   auditLogMaxsize,
   collect,
@@ -38,6 +39,7 @@ interface UpOptions extends AuditLogOptions {
   hostDisk: string[]
   bridge: string[]
   allowOrigin: string[]
+  anonymousMetrics?: boolean
   qemuLogMaxsize: number
   stopGuests?: boolean
   logLevel: LogLevel
@@ -57,6 +59,7 @@ function addUp(program: Command, signal: AbortSignal): void {
     .addOption(auditLogMaxbackup())
     .addOption(qemuLogMaxsize())
     .addOption(allowOrigin())
+    .addOption(anonymousMetrics())
     .addOption(
       new Option(
         '--durability <mode>',

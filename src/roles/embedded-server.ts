@@ -23,10 +23,12 @@ import { configurationOf } from '../kinds/configuration.ts'
 import { KINDS, KUBEVIRTS } from '../kinds/table.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
+import type { Metrics } from '../metrics/exposition.ts'
 import type { Nodes } from '../rpc/actions.ts'
 import type { EventRecorder } from '../store/events.ts'
 import { subresources } from '../subresources/index.ts'
 import type { EmbeddedApi } from './embedded-api.ts'
+import { countSessions, serveApiMetrics } from './metrics.ts'
 import { buildTicketKeys } from './ticket-keys.ts'
 import { groupVersion, KUBERNETES_VERSION } from './version.ts'
 
@@ -40,13 +42,17 @@ export interface EmbeddedServerParts {
   log: Log
   /** Who did what; with the rest of the log where absent. */
   audit?: AuditLog
+  /** Served at `/metrics`. */
+  metrics: Metrics
+  /** Whether anybody may read them. */
+  anonymousMetrics?: boolean | undefined
   /** Pages that may open streams, besides our own. */
   allowedOrigins?: readonly string[]
 }
 
 /** One server for the Kubernetes API and the subresources, not listening yet. It takes up renewed certificates. */
 export function buildEmbeddedServer(parts: EmbeddedServerParts): FastifyInstance {
-  const { embedded, nodes, events, certificates, log } = parts
+  const { embedded, nodes, events, certificates, metrics, log } = parts
   const { api, authorizer, rbac, asApiServer, asSystem } = embedded
   const configuration = async () => configurationOf((await asSystem.list(KUBEVIRTS)).items)
   const tokens = buildServiceAccountTokens({
@@ -75,7 +81,9 @@ export function buildEmbeddedServer(parts: EmbeddedServerParts): FastifyInstance
     ...(parts.audit && { audit: parts.audit }),
     allowedOrigins: parts.allowedOrigins ?? [],
     ticketKeys: buildTicketKeys(() => certificates.current().serviceAccountKey),
+    sessionCounter: countSessions(metrics, asSystem),
   })
+  serveApiMetrics(app, metrics, parts.anonymousMetrics)
   registerKubernetesApi(app, {
     api,
     kinds: KINDS,

@@ -4,12 +4,13 @@ import { join } from 'node:path'
 import { openCertificateStore, type CertificateStore } from '../../certs/store.ts'
 import { writeKubeconfig } from '../../certs/kubeconfig.ts'
 import { startControllers } from '../controllers/index.ts'
+import type { ControllerParts } from '../controllers/parts.ts'
 import { openSchemas } from '../embedded/schemas/open.ts'
 import { systemClock, timestamp } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { openEventRecorder } from '../store/event-recorder.ts'
-import type { EventRecorder } from '../store/events.ts'
 import { openInformer } from '../store/informer.ts'
+import { certificateSource, type CertificateInUse } from '../metrics/certificates.ts'
 import { openDataDir, type DataDir } from './data-dir.ts'
 import { drainNodes, undrainNodes } from './drain.ts'
 import { ownArchitecture } from './architecture.ts'
@@ -19,6 +20,7 @@ import { buildEmbeddedServer } from './embedded-server.ts'
 import { parseListen, urlOf } from './listen.ts'
 import { holdDataDir } from './lock.ts'
 import { AUDIT_LOG_DEFAULTS, openAuditLog, QEMU_LOG_MAXSIZE, type AuditLogOptions } from './log.ts'
+import { openRoleMetrics } from './metrics.ts'
 import { readNodeNames } from './node-names.ts'
 import { KUBEVIRT_VERSION, readVersion } from './version.ts'
 
@@ -40,6 +42,8 @@ export interface EmbeddedOptions extends Partial<AuditLogOptions> {
   bridges?: readonly string[]
   /** Pages that may open consoles, besides our own, such as `https://console.example.org`. */
   allowedOrigins?: readonly string[]
+  /** Whether anybody may read `/metrics`. */
+  anonymousMetrics?: boolean
   /** MiB that what QEMU prints about a guest may have; 0 is no limit, 8 where absent. */
   qemuLogMaxsize?: number
   log: Log
@@ -94,8 +98,12 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
     }),
   )
   await undrainNodes(embedded.asSystem)
+  const metrics = openRoleMetrics(log)
+  metrics.add(certificateSource(certificatesOf(certificates)))
   const controllerEvents = stack.use(recorder(embedded, 'virtgate-controller', log))
-  stack.use(await openControllers(embedded, dirs, nodes, certificates, controllerEvents, log))
+  stack.use(
+    await openControllers(embedded, dirs, nodes, certificates, { events: controllerEvents, metrics, log }),
+  )
   const events = stack.use(recorder(embedded, 'virtgate-apiserver', log))
   const app = buildEmbeddedServer({
     embedded,
@@ -103,6 +111,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
     events,
     certificates,
     schemas,
+    metrics,
+    anonymousMetrics: options.anonymousMetrics,
     log,
     audit: openAuditLog(join(dirs.root, 'audit.log'), { ...AUDIT_LOG_DEFAULTS, ...options }),
     allowedOrigins: options.allowedOrigins ?? [],
@@ -138,23 +148,33 @@ async function openCertificates(
   })
 }
 
+/** All that an embedded installation shows, and who signs it. */
+function certificatesOf(store: CertificateStore): Record<string, CertificateInUse> {
+  const now = () => store.current()
+  return {
+    serving: () => now().serving.cert,
+    'serving-ca': () => now().ca,
+    admin: () => now().admin.cert,
+    'worker-client': () => now().controller.cert,
+    'internal-ca': () => now().internalCa,
+  }
+}
+
 function openControllers(
   { asController, expander }: EmbeddedApi,
   dirs: DataDir,
   nodes: OpenNodes,
   certificates: CertificateStore,
-  events: EventRecorder,
-  log: Log,
+  watchers: Pick<ControllerParts, 'events' | 'metrics' | 'log'>,
 ): Promise<AsyncDisposable> {
   return startControllers({
     store: asController,
     openInformer,
     nodes: nodes.directory,
-    events,
     expander,
     migrationCertificates: { issue: (uid) => certificates.issueMigration(uid) },
     clock: systemClock,
-    log,
+    ...watchers,
     config: {
       allowEmulation: true,
       ownsNodes: true,

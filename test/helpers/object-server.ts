@@ -6,6 +6,7 @@ import { openKubeClient, type KubeClient } from '../../src/kube/client.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { openEmbeddedApi } from '../../src/roles/embedded-api.ts'
 import { buildEmbeddedServer } from '../../src/roles/embedded-server.ts'
+import { openRoleMetrics } from '../../src/roles/metrics.ts'
 import { NodeDirectory } from '../../src/rpc/nodes.ts'
 import { openEventRecorder } from '../../src/store/event-recorder.ts'
 import { memoryLog } from './api.ts'
@@ -48,7 +49,15 @@ export async function openObjectServer(workers: readonly string[] = []): Promise
   const events = stack.use(
     openEventRecorder({ store: embedded.asSystem, component: 'test', clock: systemClock, log }),
   )
-  const app = buildEmbeddedServer({ embedded, nodes, events, certificates, schemas, log })
+  const app = buildEmbeddedServer({
+    embedded,
+    nodes,
+    events,
+    certificates,
+    schemas,
+    metrics: openRoleMetrics(log),
+    log,
+  })
   stack.defer(() => app.close())
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   const { ca, admin } = certificates.current()

@@ -9,6 +9,7 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { NodeDirectory } from '../../src/rpc/nodes.ts'
 import { openEmbeddedApi } from '../../src/roles/embedded-api.ts'
 import { buildEmbeddedServer } from '../../src/roles/embedded-server.ts'
+import { openRoleMetrics } from '../../src/roles/metrics.ts'
 import { openLog } from '../../src/roles/log.ts'
 
 const open = new AsyncDisposableStack()
@@ -26,7 +27,15 @@ beforeAll(async () => {
   const parts = { durability: 'normal', architecture: 'amd64', clock: systemClock, log } as const
   const embedded = open.use(await openEmbeddedApi({ file: ':memory:', shapes: schemas, ...parts }))
   const nodes = open.use(new NodeDirectory(log))
-  const app = buildEmbeddedServer({ embedded, nodes, events: { record() {} }, certificates, schemas, log })
+  const app = buildEmbeddedServer({
+    embedded,
+    nodes,
+    events: { record() {} },
+    certificates,
+    schemas,
+    metrics: openRoleMetrics(log),
+    log,
+  })
   open.defer(() => app.close())
   url = await app.listen({ host: '127.0.0.1', port: 0 })
 })

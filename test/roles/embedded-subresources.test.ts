@@ -13,6 +13,7 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { NodeDirectory } from '../../src/rpc/nodes.ts'
 import { openEmbeddedApi } from '../../src/roles/embedded-api.ts'
 import { buildEmbeddedServer } from '../../src/roles/embedded-server.ts'
+import { openRoleMetrics } from '../../src/roles/metrics.ts'
 import { openLog } from '../../src/roles/log.ts'
 import { subresources } from '../../src/subresources/index.ts'
 import { memoryLog } from '../helpers/api.ts'
@@ -34,7 +35,16 @@ beforeAll(async () => {
   const embedded = open.use(await openEmbeddedApi({ file: ':memory:', shapes: schemas, ...parts }))
   const nodes = open.use(new NodeDirectory(log))
   const events = { record() {} }
-  const app = buildEmbeddedServer({ embedded, nodes, events, certificates, schemas, log, audit })
+  const app = buildEmbeddedServer({
+    embedded,
+    nodes,
+    events,
+    certificates,
+    schemas,
+    metrics: openRoleMetrics(log),
+    log,
+    audit,
+  })
   open.defer(() => app.close())
   url = await app.listen({ host: '127.0.0.1', port: 0 })
 })

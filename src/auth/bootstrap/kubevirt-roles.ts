@@ -65,6 +65,8 @@ export function kubevirtRoles(
   const role = (name: string, rules: PolicyRule[], labels = {}) =>
     clusterRole(`kubevirt.io:${name}`, rules, { ...LABELS, ...labels })
   return [
+    // For whoever gathers metrics; bound to nobody.
+    role('metrics', [{ verbs: ['get'], nonResourceURLs: ['/metrics'] }]),
     role(
       'admin',
       [

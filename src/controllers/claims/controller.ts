@@ -4,6 +4,7 @@ import type { WorkQueue } from '../../lib/work-queue.ts'
 import type { PersistentVolumeClaim } from '../../kinds/core.ts'
 import type { Vmi } from '../../kinds/kubevirt.ts'
 import { keyOf } from '../../kinds/meta.ts'
+import { watchQueue } from '../../metrics/queues.ts'
 import type { Informer } from '../../store/cache.ts'
 import { splitKey } from '../keys.ts'
 import type { ControllerParts } from '../parts.ts'
@@ -31,6 +32,7 @@ export function startClaimController(
   const { log } = parts
   const files = claimFiles(claimsDir)
   const queue = openWorkQueue({
+    watch: watchQueue(parts.metrics, 'virt-controller-claims'),
     workers: WORKERS,
     clock: parts.clock,
     run: (key) => reconcileClaim({ ...parts, ...caches, files }, ...splitKey(key)),

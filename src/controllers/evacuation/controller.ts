@@ -1,3 +1,4 @@
+import { watchQueue } from '../../metrics/queues.ts'
 import { hasReason } from '../../lib/errors.ts'
 import { isSameJson } from '../../lib/json.ts'
 import { openWorkQueue } from '../../lib/work-queue.ts'
@@ -14,6 +15,7 @@ export function startEvacuationController(parts: ControllerParts, caches: Migrat
   const { vmis, vmims, nodeObjects, kubeVirts } = caches
   const { clock, log } = parts
   const queue = openWorkQueue({
+    watch: watchQueue(parts.metrics, 'virt-controller-evacuation'),
     workers: WORKERS,
     clock,
     run(key) {

@@ -7,6 +7,7 @@ import type { KubeVirt } from '../../kinds/kubevirt.ts'
 import { keyOf } from '../../kinds/meta.ts'
 import type { Condition } from '../../kinds/meta.ts'
 import { KUBEVIRTS } from '../../kinds/table.ts'
+import { watchQueue } from '../../metrics/queues.ts'
 import type { Informer } from '../../store/cache.ts'
 import { withCondition } from '../conditions.ts'
 import { splitKey } from '../keys.ts'
@@ -55,6 +56,7 @@ export function buildKubeVirtStatus(
 export function startKubeVirtController(parts: ControllerParts, kubeVirts: Informer<KubeVirt>): WorkQueue {
   const { store, clock, config, log } = parts
   const queue = openWorkQueue({
+    watch: watchQueue(parts.metrics, 'virt-controller-kubevirt'),
     workers: 1,
     clock,
     async run(key) {

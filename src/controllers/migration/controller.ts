@@ -5,6 +5,7 @@ import type { Node, PersistentVolumeClaim } from '../../kinds/core.ts'
 import type { KubeVirt, Vmi, Vmim } from '../../kinds/kubevirt.ts'
 import { keyOf } from '../../kinds/meta.ts'
 import { isMigrationOver } from '../../kinds/migration.ts'
+import { watchQueue } from '../../metrics/queues.ts'
 import type { Informer } from '../../store/cache.ts'
 import { splitKey, WORKERS } from '../keys.ts'
 import type { ControllerParts } from '../parts.ts'
@@ -44,6 +45,7 @@ export function startMigrationController(
   const { vmis, vmims, kubeVirts, nodeObjects } = caches
   const [desk, turns] = [new MigrationDesk(), new Turns()]
   const queue = openWorkQueue({
+    watch: watchQueue(parts.metrics, 'virt-controller-migration'),
     workers: WORKERS,
     clock,
     run(key, signal) {

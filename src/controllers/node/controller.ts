@@ -3,6 +3,7 @@ import { openWorkQueue } from '../../lib/work-queue.ts'
 import type { WorkQueue } from '../../lib/work-queue.ts'
 import type { Node } from '../../kinds/core.ts'
 import type { NodeInfo } from '../../rpc/actions.ts'
+import { watchQueue } from '../../metrics/queues.ts'
 import type { Informer } from '../../store/cache.ts'
 import type { NodeWatch } from '../node-watch.ts'
 import { WORKERS } from '../keys.ts'
@@ -17,6 +18,7 @@ export function startNodeController(
 ): WorkQueue {
   const infos = new Map<string, { session: number; info: NodeInfo }>()
   const queue = openWorkQueue({
+    watch: watchQueue(parts.metrics, 'virt-controller-node'),
     workers: WORKERS,
     clock: parts.clock,
     run(nodeName, signal) {

@@ -4,6 +4,7 @@ import { RESOURCE_QUOTAS } from '../../kinds/table.ts'
 import { hasReason } from '../../lib/errors.ts'
 import { openWorkQueue } from '../../lib/work-queue.ts'
 import { RESERVATION_MS } from '../../quota/reservations.ts'
+import { watchQueue } from '../../metrics/queues.ts'
 import type { Informer } from '../../store/cache.ts'
 import { splitKey } from '../keys.ts'
 import type { ControllerParts } from '../parts.ts'
@@ -32,6 +33,7 @@ export function startQuotaController(parts: ControllerParts, { vmis }: QuotaCach
   const quotas = parts.openInformer(store, RESOURCE_QUOTAS, {}, { signal: stop.signal, clock, log })
   const gone = new Recent(parts)
   const queue = openWorkQueue({
+    watch: watchQueue(parts.metrics, 'virt-controller-quota'),
     workers: WORKERS,
     clock,
     run: (key) =>

@@ -4,6 +4,7 @@ import type { WorkQueue } from '../../lib/work-queue.ts'
 import type { PersistentVolumeClaim } from '../../kinds/core.ts'
 import type { KubeVirt, Vm, Vmi } from '../../kinds/kubevirt.ts'
 import { keyOf } from '../../kinds/meta.ts'
+import { watchQueue } from '../../metrics/queues.ts'
 import type { Informer } from '../../store/cache.ts'
 import { splitKey, WORKERS } from '../keys.ts'
 import type { ControllerParts } from '../parts.ts'
@@ -27,6 +28,7 @@ export const vmIndexes = {
 export function startVmController(parts: ControllerParts, caches: VmCaches): WorkQueue {
   const { log, random = Math.random } = parts
   const queue = openWorkQueue({
+    watch: watchQueue(parts.metrics, 'virt-controller-vm'),
     workers: WORKERS,
     clock: parts.clock,
     run: (key) => {

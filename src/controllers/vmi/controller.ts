@@ -7,6 +7,7 @@ import type { KubeVirt, Vm, Vmi } from '../../kinds/kubevirt.ts'
 import { keyOf } from '../../kinds/meta.ts'
 import { BRIDGES } from '../../kinds/worker-lease.ts'
 import { monotonicMs } from '../../lib/clock.ts'
+import { watchQueue } from '../../metrics/queues.ts'
 import type { Informer } from '../../store/cache.ts'
 import { splitKey, WORKERS } from '../keys.ts'
 import { startNodeWatch } from '../node-watch.ts'
@@ -56,13 +57,18 @@ export function startVmiController(
   const memory = new GuestMemory(clock.now())
   const startedMs = monotonicMs(clock)
   const awaited = openAwaited(parts, (key) => queue.add(key))
+  const syncs = parts.metrics?.counter('kubevirt_vmi_sync_total')
   const queue = openWorkQueue({
+    watch: watchQueue(parts.metrics, 'virt-controller-vmi'),
     workers: WORKERS,
     clock,
     run(key, signal) {
       const again = (delayMs: number): void => queue.addAfter(key, delayMs)
       const context = { ...parts, ...caches, startedMs, watch, placement, memory, awaited, signal, again }
-      return reconcileVmi(context, ...splitKey(key))
+      const [namespace, name] = splitKey(key)
+      // One that is gone has no series any more.
+      if (caches.vmis.get(namespace, name)) syncs?.add({ namespace, name })
+      return reconcileVmi(context, namespace, name)
     },
     onError(key, error, retryMs) {
       const isRace = hasReason(error, 'Conflict', 'NotFound')
@@ -95,7 +101,10 @@ export function startVmiController(
     caches.vmis.onChange((before, after) => {
       const changed = after ?? before
       if (changed) queue.add(keyOf(changed.metadata))
-      if (before && !after) memory.forget(before.metadata.uid)
+      if (before && !after) {
+        memory.forget(before.metadata.uid)
+        syncs?.remove({ namespace: before.metadata.namespace, name: before.metadata.name })
+      }
       // Room has become free.
       if (before && nodesOf(before).some((name) => !after || !nodesOf(after).includes(name))) retryUnplaced()
     }),
@@ -123,6 +132,8 @@ export function startVmiController(
       unsubscribe()
       for (const subscription of subscriptions) subscription[Symbol.dispose]()
       await queue[Symbol.asyncDispose]()
+      // Which of them are gone by the time we begin again is not known.
+      syncs?.clear()
       await Promise.all([watch[Symbol.asyncDispose](), awaited[Symbol.asyncDispose]()])
     },
   }

@@ -9,6 +9,7 @@ import { openSchemas } from '../../../src/embedded/schemas/open.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { openEmbeddedApi } from '../../../src/roles/embedded-api.ts'
 import { buildEmbeddedServer } from '../../../src/roles/embedded-server.ts'
+import { openRoleMetrics } from '../../../src/roles/metrics.ts'
 import { createFakeNodes } from '../../helpers/fake-node.ts'
 import { silentLog } from '../../helpers/object-registry.ts'
 
@@ -41,6 +42,7 @@ async function startServer(): Promise<TestServer> {
   )
   const app = buildEmbeddedServer({
     embedded,
+    metrics: openRoleMetrics(silentLog),
     nodes: createFakeNodes({}),
     events: { record() {} },
     certificates,
