@@ -1,3 +1,6 @@
+import type { User } from '../auth/access.ts'
+import { guardReader } from '../instancetype/guarded-reader.ts'
+import type { MayUse } from '../kinds/foreign-use.ts'
 import { refusedKind } from '../kinds/kind.ts'
 import type { Clock } from '../lib/clock.ts'
 import { invalid, StatusError, type Cause } from '../lib/errors.ts'
@@ -5,6 +8,7 @@ import type { ObjectReader, ObjectWriter } from '../store/store.ts'
 import { isKubeVirtUser } from './accounts.ts'
 import type { AdmissionRequest } from './admission.ts'
 import type { AdmissionConfig } from './config.ts'
+import { reviewForeignNames } from './foreign.ts'
 import { admissionOf } from './index.ts'
 import type { KindAdmission, ReviewInput, ReviewPurpose } from './review-input.ts'
 
@@ -25,6 +29,8 @@ export interface AdmissionParts {
   config(): AdmissionConfig
   /** For rules that depend on other objects. */
   reader: ObjectReader
+  /** What who writes an object may use of other namespaces than the object's. */
+  foreignUses: (user: User) => MayUse
   /** For what has to be done about an eviction; absent: nothing can be. */
   writer?: Pick<ObjectWriter, 'patch'>
   /** Asked by webhooks; absent where the store keeps the books. */
@@ -45,7 +51,8 @@ export const CAUSES_SHOWN = 10
 
 /**
  * Gathers what the rules for a request need; `undefined` where its kind has none. The object of the request is what
- * `complete` will change. Throws 400 where something cannot be found that the rules cannot do without.
+ * `complete` will change. Throws 400 where something cannot be found that the rules cannot do without, 403 where the user
+ * may not use what the object names in another namespace.
  */
 export async function openReview(
   parts: AdmissionParts,
@@ -54,6 +61,13 @@ export async function openReview(
 ): Promise<Review | undefined> {
   const rules = admissionOf(request)
   if (!rules) return undefined
+  const mayUse = parts.foreignUses(request.user)
+  if (rules.names && !request.object.metadata.deletionTimestamp)
+    await reviewForeignNames(rules.names, request, parts.reader, mayUse)
+  const reader: ObjectReader = {
+    ...guardReader(parts.reader, request.namespace, mayUse),
+    list: (kind, selection) => parts.reader.list(kind, selection),
+  }
   const config = parts.config()
   const input: ReviewInput = {
     request,
@@ -63,7 +77,7 @@ export async function openReview(
     config,
     clock: parts.clock,
     newUid: () => parts.newUid(),
-    facts: await rules.gather?.(request, parts.reader, purpose),
+    facts: await rules.gather?.(request, reader, purpose),
   }
   return { rules, input }
 }

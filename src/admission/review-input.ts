@@ -4,6 +4,7 @@ import type { Cause } from '../lib/errors.ts'
 import type { ObjectReader } from '../store/store.ts'
 import type { AdmissionRequest } from './admission.ts'
 import type { AdmissionConfig } from './config.ts'
+import type { ForeignNames } from './foreign.ts'
 
 /** What a review has at hand. Rules do no I/O: whatever they need from elsewhere was gathered into `facts`. */
 export interface ReviewInput<T extends KubeObject = KubeObject, Facts = unknown> {
@@ -24,6 +25,8 @@ export type ReviewPurpose = 'complete' | 'judge'
 
 /** What is done to the objects of a kind. */
 export interface KindAdmission<T extends KubeObject = KubeObject, Facts = unknown> {
+  /** What an object names that may stand in another namespace than its own; nothing where absent. */
+  names?: (this: void, object: T, namespace: string) => ForeignNames
   /** Reads what the rules need; may throw 400 where that cannot be found. */
   gather?(request: AdmissionRequest, reader: ObjectReader, purpose: ReviewPurpose): Promise<Facts>
   /** As `stages`, but asked before anything is completed: what KubeVirt's mutating webhook refuses. */

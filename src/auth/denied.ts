@@ -17,7 +17,7 @@ export async function authorize(
  * Source: `forbiddenMessage` in `k8s.io/apiserver/pkg/endpoints/handlers/responsewriters`.
  */
 export function denied(user: User, attributes: Attributes, { reason }: Decision): StatusError {
-  const message = describe(user, attributes) + (reason && `: ${reason}`)
+  const message = describeDenied(user, attributes) + (reason && `: ${reason}`)
   if (attributes.kind === 'path') return new StatusError(403, 'Forbidden', `forbidden: ${message}`, {})
   const { group, resource, name } = attributes
   const subject = group ? `${resource}.${group}` : resource
@@ -29,7 +29,8 @@ export function denied(user: User, attributes: Attributes, { reason }: Decision)
   })
 }
 
-function describe(user: User, attributes: Attributes): string {
+/** Which right the user has not, in the words of kube-apiserver. */
+export function describeDenied(user: User, attributes: Attributes): string {
   const who = `User ${JSON.stringify(user.name)} cannot ${attributes.verb}`
   if (attributes.kind === 'path') return `${who} path ${JSON.stringify(attributes.path)}`
   const { resource, subresource, group, namespace } = attributes

@@ -1,4 +1,5 @@
 import type { Expander } from '../instancetype/expand.ts'
+import type { MayUse } from '../kinds/foreign-use.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Metrics } from '../metrics/exposition.ts'
@@ -51,6 +52,8 @@ export interface ControllerParts {
   events: EventRecorder
   /** Writes out the instance types and preferences of VMs. */
   expander: Expander
+  /** What a service account may use of other namespaces than its own. */
+  foreignUses: (account: { name: string; groups: string[] }) => MayUse
   migrationCertificates: MigrationCertificates
   clock: Clock
   log: Log

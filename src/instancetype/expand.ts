@@ -1,10 +1,12 @@
 /** A VM as it would be without its references: all they say is written out. Contract: subresources.md, 3.12. */
+import type { MayUse } from '../kinds/foreign-use.ts'
 import type { VmiSpec, VmiTemplate } from '../kinds/kubevirt.ts'
 import type { Cause } from '../lib/errors.ts'
 import { applyInstancetype } from './apply-instancetype.ts'
 import { applyPreference } from './apply-preference.ts'
 import { findConflicts } from './conflicts.ts'
 import { findReferences, type Getter, type References, type Referrer } from './find.ts'
+import { guardReader } from './guarded-reader.ts'
 import { inferMatcher } from './infer.ts'
 import { preferAutoattach } from './prefer-devices.ts'
 import { INSTANCETYPE, InstancetypeError, PREFERENCE } from './references.ts'
@@ -30,8 +32,11 @@ export interface ExpanderParts {
 
 /** Writes out what VMs refer to. */
 export interface Expander {
-  /** A copy of the VM without its references. Throws `InstancetypeError` where one cannot be used. */
-  expandVm<T extends Referrer>(vm: T): Promise<T>
+  /**
+   * A copy of the VM without its references. What they are inferred from in other namespaces is read where `mayUse` lets
+   * it. Throws `InstancetypeError` where one cannot be used, and what `mayUse` throws.
+   */
+  expandVm<T extends Referrer>(vm: T, mayUse: MayUse): Promise<T>
   /** The VM's template as its guest is made from it: devices are attached, the other defaults are left to admission. */
   expandTemplate(vm: Referrer): Promise<VmiTemplate>
 }
@@ -50,11 +55,12 @@ export class InstancetypeConflict extends InstancetypeError {
 /** Expansion for a role to hand to those who need it. */
 export function buildExpander({ reader, defaults }: ExpanderParts): Expander {
   return {
-    async expandVm(vm) {
+    async expandVm(vm, mayUse) {
       if (!vm.spec.instancetype && !vm.spec.preference) return vm
       const expanded = structuredClone(vm)
       completeSkeleton(expanded.spec.template)
-      const found = await findReferences(reader, await withInferred(reader, expanded))
+      const guarded = guardReader(reader, vm.metadata.namespace, mayUse)
+      const found = await findReferences(reader, await withInferred(guarded, expanded))
       const given = await defaults()
       applyAll(expanded.spec.template, found, given)
       given.complete(expanded.spec.template.spec)

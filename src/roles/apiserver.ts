@@ -1,9 +1,10 @@
 import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
 import type { FastifyInstance } from 'fastify'
-import type { Authenticator } from '../auth/access.ts'
+import type { Authenticator, Authorizer } from '../auth/access.ts'
 import { unionAuthenticator } from '../auth/authenticate.ts'
 import { buildCertificateAuthenticator } from '../auth/client-certificate.ts'
+import { buildForeignUses } from '../auth/foreign-use.ts'
 import { buildFrontProxy } from '../auth/front-proxy/authenticator.ts'
 import { openTrustCache, type TrustSource } from '../auth/front-proxy/trust-cache.ts'
 import { buildReviewAuthorizer } from '../auth/remote/authorizer.ts'
@@ -95,20 +96,25 @@ export async function openApiServerRole(options: ApiServerRoleOptions): Promise<
   const configuration = stack.use(openConfigurationCache(store, systemClock, log))
   const trust = stack.use(openTrustCache({ store, openInformer, clock: systemClock, log }))
   const readConfiguration = () => configuration.read()
+  const authorizer = buildReviewAuthorizer(client, systemClock)
+  const foreignUses = buildForeignUses(authorizer)
   const parts = {
     store,
     nodes,
     events,
     configuration: readConfiguration,
     expander: buildClusterExpander(store, namespace, () => configuration.kubeVirts()),
+    foreignUses,
     shapes: lateShapes(),
   }
   metrics.add(
     certificateSource({ serving: () => serving.current().cert, 'worker-client': () => tls.current().cert }),
   )
   const kubeVirts = configuration.objects
-  const webhooks = stack.use(await openClusterWebhooks({ ...options, serving, store, kubeVirts }))
-  const app = buildApp(options, parts, client, serving, [trust, holders], metrics)
+  const webhooks = stack.use(
+    await openClusterWebhooks({ ...options, serving, store, foreignUses, kubeVirts }),
+  )
+  const app = buildApp(options, { parts, authorizer }, client, serving, [trust, holders], metrics)
   registerReadiness(app, [trustCheck(trust), certificateCheck(serving), ...webhooks.checks], log)
   stack.defer(() => app.close())
   await app.listen(listen)
@@ -124,7 +130,7 @@ export async function openApiServerRole(options: ApiServerRoleOptions): Promise<
 
 function buildApp(
   options: ApiServerRoleOptions,
-  parts: Parts,
+  { parts, authorizer }: { parts: Parts; authorizer: Authorizer },
   client: KubeClient,
   serving: WatchedTls,
   [trust, holders]: [TrustSource, CertificateHolders],
@@ -142,7 +148,7 @@ function buildApp(
       tokenBearers(client),
       frontProxy.lastWord,
     ]),
-    authorizer: buildReviewAuthorizer(client, systemClock),
+    authorizer,
     subresources,
     log,
     audit: options.audit,

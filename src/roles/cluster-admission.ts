@@ -1,6 +1,7 @@
 /** What webhooks judge by where a Kubernetes API holds the objects. */
 import { randomUUID } from 'node:crypto'
 import type { AdmissionConfig } from '../admission/config.ts'
+import type { ForeignUses } from '../auth/foreign-use.ts'
 import type { AdmissionParts } from '../admission/judge.ts'
 import {
   configOf,
@@ -33,6 +34,8 @@ export interface ClusterAdmissionOptions {
   /** The KubeVirt objects, which somebody else follows. */
   kubeVirts: Pick<Informer<KubeVirt>, 'list' | 'synced'>
   installation: Installation
+  /** What who writes objects may use of other namespaces. */
+  foreignUses: ForeignUses
   clock: Clock
   log: Log
 }
@@ -56,6 +59,7 @@ export function openClusterAdmission(options: ClusterAdmissionOptions): ClusterA
     parts: {
       config: followConfig(options),
       reader: buildCachedReader(store, VMI_PRESETS, presets),
+      foreignUses: options.foreignUses,
       limits,
       clock,
       newUid: randomUUID,

@@ -2,6 +2,7 @@
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { buildCertificateAuthenticator } from '../auth/client-certificate.ts'
+import type { ForeignUses } from '../auth/foreign-use.ts'
 import type { ReadinessCheck } from '../http/readiness.ts'
 import { reloadTls } from '../http/tls.ts'
 import { buildWebhookServer } from '../http/webhook-server.ts'
@@ -27,6 +28,8 @@ export interface ClusterWebhookOptions {
   /** The pair that is shown. */
   serving: WatchedTls
   store: Store
+  /** What who writes objects may use of other namespaces. */
+  foreignUses: ForeignUses
   kubeVirts: Pick<Informer<KubeVirt>, 'list' | 'synced'>
   log: Log
 }
@@ -40,7 +43,8 @@ export interface ClusterWebhooks extends AsyncDisposable {
 
 /** Serves the webhooks where `webhookListen` says so. */
 export async function openClusterWebhooks(options: ClusterWebhookOptions): Promise<ClusterWebhooks> {
-  const { webhookListen, webhookClientCa, installNamespace, serving, store, kubeVirts, log } = options
+  const { webhookListen, webhookClientCa, installNamespace, serving, store, foreignUses, kubeVirts, log } =
+    options
   if (webhookListen === undefined) return { checks: [], [Symbol.asyncDispose]: async () => {} }
   await using stack = new AsyncDisposableStack()
   const listen = parseListen(webhookListen)
@@ -49,7 +53,7 @@ export async function openClusterWebhooks(options: ClusterWebhookOptions): Promi
     architecture: ownArchitecture(),
   }
   const admission = stack.use(
-    openClusterAdmission({ store, kubeVirts, installation, clock: systemClock, log }),
+    openClusterAdmission({ store, kubeVirts, installation, foreignUses, clock: systemClock, log }),
   )
   const needs = [{ name: 'admission', missing: async () => admission.missing() }]
   const callers =

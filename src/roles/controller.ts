@@ -1,3 +1,5 @@
+import { buildForeignUses } from '../auth/foreign-use.ts'
+import { buildReviewAuthorizer } from '../auth/remote/authorizer.ts'
 import { buildReviewTokenReader } from '../auth/remote/token-reader.ts'
 import { startControllers } from '../controllers/index.ts'
 import type { ControllerConfig } from '../controllers/parts.ts'
@@ -86,7 +88,8 @@ export async function openControllerRole(options: ControllerRoleOptions): Promis
     namespace,
     async () => (await store.list(KUBEVIRTS, { namespace })).items,
   )
-  lead.start((signal) => startControllers({ ...parts, expander, config, signal }))
+  const foreignUses = buildForeignUses(buildReviewAuthorizer(client, systemClock))
+  lead.start((signal) => startControllers({ ...parts, expander, foreignUses, config, signal }))
   const health =
     healthListen === undefined ? undefined : stack.use(await openHealth(healthListen, [lead.check()], log))
   const open = stack.move()

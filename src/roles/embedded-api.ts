@@ -5,6 +5,7 @@ import type { AdmissionParts } from '../admission/judge.ts'
 import { kubeVirtUser } from '../admission/accounts.ts'
 import { specDefaults } from '../admission/defaults.ts'
 import type { Authorizer } from '../auth/access.ts'
+import { buildForeignUses, type ForeignUses } from '../auth/foreign-use.ts'
 import { bootstrapObjects, ensureBootstrap } from '../auth/bootstrap/bootstrap.ts'
 import { serverUser } from '../auth/names.ts'
 import { buildRbacAdmission, type RbacAdmission } from '../auth/rbac/admission.ts'
@@ -51,6 +52,8 @@ export interface EmbeddedApi extends AsyncDisposable {
   api: ObjectApi
   rbac: RbacSource
   authorizer: Authorizer
+  /** What anybody may use of other namespaces. */
+  foreignUses: ForeignUses
   /** The store as our API server and our controllers see it: with their own accounts. */
   asApiServer: Store
   asController: Store
@@ -89,6 +92,7 @@ export async function openEmbeddedApi(options: EmbeddedApiOptions): Promise<Embe
   const { forWrites: config, forReviews } = openAdmissionConfig(database, options.architecture)
   const rbac = lateRbacSource()
   const authorizer = buildRbacAuthorizer(rbac)
+  const foreignUses = buildForeignUses(authorizer)
   const api: ObjectApi = stack.use(
     buildRegistry({
       database,
@@ -102,6 +106,7 @@ export async function openEmbeddedApi(options: EmbeddedApiOptions): Promise<Embe
           buildAdmission({
             config,
             reader,
+            foreignUses,
             clock,
             newUid: randomUUID,
           }),
@@ -133,11 +138,12 @@ export async function openEmbeddedApi(options: EmbeddedApiOptions): Promise<Embe
     api,
     rbac,
     authorizer,
+    foreignUses,
     asApiServer: api.as(kubeVirtUser('apiserver')),
     asController: api.as(kubeVirtUser('controller')),
     asSystem,
     expander: buildExpander({ reader, defaults: () => specDefaults(config()) }),
-    reviews: { config: forReviews, reader, clock, newUid: randomUUID },
+    reviews: { config: forReviews, reader, foreignUses, clock, newUid: randomUUID },
     checkDatabase: () => database.write(() => {}),
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   }

@@ -68,6 +68,7 @@ export function buildEmbeddedServer(parts: EmbeddedServerParts): FastifyInstance
       events,
       configuration,
       expander: embedded.expander,
+      foreignUses: embedded.foreignUses,
       shapes: parts.schemas,
     },
     authenticator: unionAuthenticator([

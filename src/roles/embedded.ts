@@ -161,7 +161,7 @@ function certificatesOf(store: CertificateStore): Record<string, CertificateInUs
 }
 
 function openControllers(
-  { asController, expander }: EmbeddedApi,
+  { asController, expander, foreignUses }: EmbeddedApi,
   dirs: DataDir,
   nodes: OpenNodes,
   certificates: CertificateStore,
@@ -172,6 +172,7 @@ function openControllers(
     openInformer,
     nodes: nodes.directory,
     expander,
+    foreignUses,
     migrationCertificates: { issue: (uid) => certificates.issueMigration(uid) },
     clock: systemClock,
     ...watchers,

@@ -21,7 +21,7 @@ export const expandSpec: Query = {
 async function expandStored(call: Call): Promise<Vm> {
   const vm = await getVm(call)
   try {
-    return await call.expander.expandVm(vm)
+    return await call.expander.expandVm(vm, call.foreignUses(call.user, call.signal))
   } catch (error) {
     if (!(error instanceof InstancetypeError)) throw error
     throw internalError(error.message, error)

@@ -25,7 +25,7 @@ export const expandVmSpec: Action = {
 async function expandGiven(call: Call): Promise<object> {
   const vm = readVm(call)
   try {
-    return await call.expander.expandVm(vm)
+    return await call.expander.expandVm(vm, call.foreignUses(call.user, call.signal))
   } catch (error) {
     if (!(error instanceof InstancetypeError)) throw error
     throw badRequest(error.message, error instanceof InstancetypeConflict ? error.causes : undefined)

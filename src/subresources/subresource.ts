@@ -2,6 +2,7 @@ import type { Duplex, Readable } from 'node:stream'
 import type { User } from '../auth/access.ts'
 import type { KubeVirtConfiguration } from '../kinds/configuration.ts'
 import type { Expander } from '../instancetype/expand.ts'
+import type { MayUse } from '../kinds/foreign-use.ts'
 import type { Kind } from '../kinds/kind.ts'
 import type { KubeObject } from '../kinds/meta.ts'
 import type { Cause } from '../lib/errors.ts'
@@ -19,6 +20,8 @@ export interface Parts {
   configuration: () => Promise<KubeVirtConfiguration>
   /** Writes out the instance types and preferences of VMs. */
   expander: Expander
+  /** What a caller may use of other namespaces than that of the request. */
+  foreignUses: (user: User, signal: AbortSignal) => MayUse
   shapes: Shapes
 }
 

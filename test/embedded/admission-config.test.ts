@@ -4,6 +4,7 @@ import { buildAdmission } from '../../src/admission/build.ts'
 import { openAdmissionConfig } from '../../src/embedded/admission-config.ts'
 import type { AnyObject } from '../../src/embedded/parts.ts'
 import { buildReader } from '../../src/embedded/reader.ts'
+import { mayUseAll } from '../../src/kinds/foreign-use.ts'
 import { KUBEVIRTS, NAMESPACES, VMIS } from '../../src/kinds/table.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { openObjectDatabase } from '../../src/store/sqlite/open.ts'
@@ -14,6 +15,7 @@ test('a change of the KubeVirt object counts at the next review, through the who
   const admission = buildAdmission({
     config: openAdmissionConfig(database, 'amd64').forWrites,
     reader: buildReader(database),
+    foreignUses: () => mayUseAll,
     clock: systemClock,
     newUid: randomUUID,
   })

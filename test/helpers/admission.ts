@@ -1,6 +1,7 @@
 import { type AdmissionConfig, defaultConfig } from '../../src/admission/config.ts'
 import { buildAdmission } from '../../src/admission/build.ts'
 import type { AdmissionRequest } from '../../src/admission/admission.ts'
+import { mayUseAll } from '../../src/kinds/foreign-use.ts'
 import type { Kind } from '../../src/kinds/kind.ts'
 import type { KubeObject } from '../../src/kinds/meta.ts'
 import { StatusError } from '../../src/lib/errors.ts'
@@ -24,6 +25,7 @@ export function makeAdmission(config: Partial<AdmissionConfig> = {}, reader = em
   return buildAdmission({
     config: () => ({ ...defaultConfig('amd64'), ...config }),
     reader,
+    foreignUses: () => mayUseAll,
     clock: { now: () => NOW_MS },
     newUid: () => `uid-${++count}`,
   })

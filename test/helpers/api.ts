@@ -3,6 +3,7 @@ import type { Attributes, Authenticator, User } from '../../src/auth/access.ts'
 import { defaultConfig, readConfig } from '../../src/admission/config.ts'
 import { specDefaults } from '../../src/admission/defaults.ts'
 import { buildServer, type ServerOptions } from '../../src/http/server.ts'
+import { mayUseAll } from '../../src/kinds/foreign-use.ts'
 import { unauthorized } from '../../src/lib/errors.ts'
 import type { Log } from '../../src/lib/log.ts'
 import { buildExpander } from '../../src/instancetype/expand.ts'
@@ -106,6 +107,7 @@ export function partsOf(
     nodes: nodesOf(node),
     events: { record: () => {} },
     configuration: async () => configuration ?? {},
+    foreignUses: () => mayUseAll,
     expander: buildExpander({
       reader: store,
       defaults: () => specDefaults(readConfig(defaultConfig('amd64'), configuration)),

@@ -2,8 +2,9 @@ import { onTestFinished } from 'vitest'
 import { defaultConfig } from '../../src/admission/config.ts'
 import { specDefaults } from '../../src/admission/defaults.ts'
 import { startControllers } from '../../src/controllers/index.ts'
-import type { ControllerConfig, MigrationCredentials } from '../../src/controllers/parts.ts'
+import type { ControllerConfig, ControllerParts, MigrationCredentials } from '../../src/controllers/parts.ts'
 import { buildExpander } from '../../src/instancetype/expand.ts'
+import { mayUseAll } from '../../src/kinds/foreign-use.ts'
 import type { Event } from '../../src/kinds/core.ts'
 import type { RunStrategy, Vm, Vmi, VmSpec } from '../../src/kinds/kubevirt.ts'
 import type { Draft } from '../../src/kinds/meta.ts'
@@ -42,6 +43,8 @@ export interface World {
 export interface WorldOptions {
   config?: Partial<ControllerConfig>
   nodes?: Record<string, FakeNode>
+  /** What service accounts may use of other namespaces; everything where absent. */
+  foreignUses?: ControllerParts['foreignUses']
 }
 
 /** Starts the controllers; they end with the test. */
@@ -72,6 +75,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       nodes,
       events,
       expander,
+      foreignUses: options.foreignUses ?? (() => mayUseAll),
       migrationCertificates,
       config,
       random: () => 0,

@@ -48,8 +48,8 @@ export interface RawAnswer {
 /** A connection over which requests are written as they are, one after the other. */
 export interface RawClient {
   socket: TLSSocket
-  /** Sends header lines as they are given, and reads the answer. */
-  ask(method: string, path: string, lines: readonly string[]): Promise<RawAnswer>
+  /** Sends header lines as they are given, and a body that is none of their business, and reads the answer. */
+  ask(method: string, path: string, lines: readonly string[], body?: string): Promise<RawAnswer>
   /** Sends JSON, and reads the answer. */
   send(method: string, path: string, body: object): Promise<RawAnswer>
 }
@@ -77,7 +77,7 @@ export async function rawClient(port: number, options: ConnectionOptions): Promi
   }
   return {
     socket,
-    ask: (method, path, lines) => exchange(`${method} ${path}`, lines, ''),
+    ask: (method, path, lines, body = '') => exchange(`${method} ${path}`, lines, body),
     send: (method, path, body) =>
       exchange(`${method} ${path}`, ['Content-Type: application/json'], JSON.stringify(body)),
   }

@@ -9,6 +9,7 @@ import { listSubresources } from '../../src/http/discovery.ts'
 import { buildSubresourceOpenApi } from '../../src/http/openapi.ts'
 import { buildServer } from '../../src/http/server.ts'
 import type { Tls } from '../../src/http/tls.ts'
+import { mayUseAll } from '../../src/kinds/foreign-use.ts'
 import { KINDS } from '../../src/kinds/table.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { buildClusterExpander } from '../../src/roles/cluster-expander.ts'
@@ -97,6 +98,7 @@ export async function openKubeApi(options: TestKubeApiOptions = {}): Promise<Tes
       nodes: nodesOf({}),
       events: { record() {} },
       configuration: async () => ({}),
+      foreignUses: () => mayUseAll,
       expander: buildClusterExpander(store, 'kubevirt', async () => []),
       shapes: schemas,
     },

@@ -3,6 +3,7 @@ import { defaultConfig } from '../../src/admission/config.ts'
 import type { AdmissionParts } from '../../src/admission/judge.ts'
 import { configOf } from '../../src/admission/kubevirt-config.ts'
 import { answerReview, findWebhook } from '../../src/admission/webhooks/review.ts'
+import { mayUseAll } from '../../src/kinds/foreign-use.ts'
 import type { KubeVirt } from '../../src/kinds/kubevirt.ts'
 import { copyJson, isRecord, type JsonRecord } from '../../src/lib/json.ts'
 
@@ -92,6 +93,7 @@ export function partsFor(settings: Settings): AdmissionParts {
     config: () => configFor(settings),
     clock: { now: () => NOW_MS },
     newUid: () => `uid-${++count}`,
+    foreignUses: () => mayUseAll,
     reader: {
       // What has the name of the kind is of its type.
       get: async (kind, namespace, name) => {

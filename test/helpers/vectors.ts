@@ -4,6 +4,7 @@ import { gunzipSync } from 'node:zlib'
 import { parseAllDocuments } from 'yaml'
 import { defaultConfig, readConfig } from '../../src/admission/config.ts'
 import type { AdmissionParts } from '../../src/admission/judge.ts'
+import { mayUseAll } from '../../src/kinds/foreign-use.ts'
 import type { KubeObject } from '../../src/kinds/meta.ts'
 import { copyJson, type JsonRecord } from '../../src/lib/json.ts'
 import { matchesLabels, parseLabelSelector } from '../../src/lib/selectors.ts'
@@ -72,6 +73,7 @@ export function recordedParts(name: 'default' | 'gates'): AdmissionParts {
     config: () => config,
     clock: { now: () => Date.now() },
     newUid: randomUUID,
+    foreignUses: () => mayUseAll,
     reader: {
       async get(kind, namespace, name) {
         const found = objects.find(

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { defaultConfig } from '../../src/admission/config.ts'
 import { WEBHOOKS } from '../../src/admission/webhooks/paths.ts'
 import { buildWebhookServer, type WebhookServerOptions } from '../../src/http/webhook-server.ts'
+import { mayUseAll } from '../../src/kinds/foreign-use.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { byToken, memoryLog } from '../helpers/api.ts'
 import { memoryStore } from '../helpers/memory-store.ts'
@@ -12,6 +13,7 @@ function serve(options: Partial<WebhookServerOptions> = {}) {
     admission: {
       config: () => defaultConfig('amd64'),
       reader: memoryStore().store,
+      foreignUses: () => mayUseAll,
       clock: systemClock,
       newUid: randomUUID,
     },

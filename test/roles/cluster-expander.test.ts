@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { mayUseAll } from '../../src/kinds/foreign-use.ts'
 import type { KubeVirt, Vm } from '../../src/kinds/kubevirt.ts'
 import { buildClusterExpander } from '../../src/roles/cluster-expander.ts'
 import { ownArchitecture } from '../../src/roles/architecture.ts'
@@ -28,7 +29,7 @@ async function expand(kubeVirts: KubeVirt[], spec: Partial<Vm['spec']['template'
   const { store } = memoryStore([CLUSTER_PREFERENCES, preference])
   const expander = buildClusterExpander(store, 'kubevirt', async () => kubeVirts)
   const template = { spec: { domain: { devices: {} }, ...spec } }
-  const vm = await expander.expandVm(vmOf({ preference: { name: 'linux' }, template }))
+  const vm = await expander.expandVm(vmOf({ preference: { name: 'linux' }, template }), mayUseAll)
   const { architecture, domain } = vm.spec.template.spec
   return [architecture, domain.machine?.type]
 }

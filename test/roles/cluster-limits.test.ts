@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { defaultConfig } from '../../src/admission/config.ts'
 import type { AdmissionParts } from '../../src/admission/judge.ts'
 import { answerReview, findWebhook } from '../../src/admission/webhooks/review.ts'
+import { mayUseAll } from '../../src/kinds/foreign-use.ts'
 import type { Vmi } from '../../src/kinds/kubevirt.ts'
 import { LIMIT_RANGES, RESOURCE_QUOTAS } from '../../src/kinds/table.ts'
 import { systemClock } from '../../src/lib/clock.ts'
@@ -67,6 +68,7 @@ async function review(
   const parts: AdmissionParts = {
     config: () => defaultConfig('amd64'),
     reader: admin,
+    foreignUses: () => mayUseAll,
     limits,
     clock: systemClock,
     newUid: randomUUID,

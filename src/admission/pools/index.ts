@@ -5,6 +5,7 @@ import type { Cause } from '../../lib/errors.ts'
 import type { LabelSelector } from '../../lib/selectors.ts'
 import { FieldPath } from '../../lib/field-path.ts'
 import { isSameJson } from '../../lib/json.ts'
+import { namedByVm } from '../foreign.ts'
 import type { SpecOf } from '../references.ts'
 import type { KindAdmission, ReviewInput } from '../review-input.ts'
 import { selectorFitsTemplate } from '../selector.ts'
@@ -86,4 +87,9 @@ function* strategyIsOne(strategy: Strategy | undefined, field: FieldPath): Itera
   if (count > 1) yield invalidValue(field, 'choose one of unmanaged, opportunistic and proactive')
 }
 
-export const poolAdmission: KindAdmission<Pool> = { mutators: [], stages: [poolIsSound] }
+export const poolAdmission: KindAdmission<Pool> = {
+  names: ({ spec }, namespace) =>
+    namedByVm(spec?.virtualMachineTemplate?.spec, namespace, 'spec.virtualMachineTemplate.spec'),
+  mutators: [],
+  stages: [poolIsSound],
+}

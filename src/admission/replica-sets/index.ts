@@ -4,6 +4,7 @@ import { requiredValue } from '../../lib/causes.ts'
 import type { Cause } from '../../lib/errors.ts'
 import type { LabelSelector } from '../../lib/selectors.ts'
 import { FieldPath } from '../../lib/field-path.ts'
+import { namedByGuest } from '../foreign.ts'
 import type { SpecOf } from '../references.ts'
 import type { KindAdmission, ReviewInput } from '../review-input.ts'
 import { selectorFitsTemplate } from '../selector.ts'
@@ -29,4 +30,8 @@ function* replicaSetIsSound({ object, config, request }: ReviewInput<ReplicaSet>
   if (request.operation === 'CREATE') yield* discontinuedBindingsAreUnused(template.spec, config)
 }
 
-export const replicaSetAdmission: KindAdmission<ReplicaSet> = { mutators: [], stages: [replicaSetIsSound] }
+export const replicaSetAdmission: KindAdmission<ReplicaSet> = {
+  names: ({ spec }, namespace) => namedByGuest(spec?.template?.spec, namespace, 'spec.template.spec'),
+  mutators: [],
+  stages: [replicaSetIsSound],
+}

@@ -2,6 +2,7 @@
 import type { Vm } from '../../kinds/kubevirt.ts'
 import type { ObjectReader } from '../../store/store.ts'
 import type { AdmissionRequest } from '../admission.ts'
+import { namedByVm } from '../foreign.ts'
 import type { KindAdmission } from '../review-input.ts'
 import { INSTANCETYPE, PREFERENCE } from '../../instancetype/references.ts'
 import {
@@ -41,7 +42,10 @@ const MATCHERS = [
   matcherIsSound(PREFERENCE),
 ]
 
+const names = ({ spec }: Vm, namespace: string) => namedByVm(spec, namespace, 'spec')
+
 export const createVm: KindAdmission<Vm, VmFacts & RequestFacts> = {
+  names,
   gather: gatherFacts,
   before: MATCHERS,
   mutators: [
@@ -69,6 +73,7 @@ export const createVm: KindAdmission<Vm, VmFacts & RequestFacts> = {
 }
 
 export const updateVm: KindAdmission<Vm, VmFacts & RequestFacts> = {
+  names,
   gather: gatherFacts,
   before: MATCHERS,
   mutators: [completeVmSkeleton, nameInferred, keepPreferred, followSource, completeTemplate],

@@ -126,7 +126,7 @@ export const WEBHOOKS: readonly Webhook[] = [
     kind: kinds.VMIRS,
     versions: CORE,
     steps: RSD,
-    old: 'ignored',
+    old: 'tolerated',
     spec: 'VirtualMachineInstanceReplicaSetSpec',
     status: 'VirtualMachineInstanceReplicaSetStatus',
   }),

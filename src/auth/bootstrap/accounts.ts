@@ -63,9 +63,13 @@ export function controllerRules(grants: readonly SubresourceGrant[]): PolicyRule
     rule('coordination.k8s.io', ['leases'], WRITE),
     // Whose tokens workers enrol with.
     rule('authentication.k8s.io', ['tokenreviews'], ['create']),
+    // Whether the service account of a VM may have what the VM names in another namespace.
+    rule('authorization.k8s.io', ['subjectaccessreviews'], ['create']),
     rule('apps', ['controllerrevisions'], WRITE),
     rule('kubevirt.io', ['*'], WRITE),
     rule('cdi.kubevirt.io', ['datavolumes'], WRITE),
+    // CDI asks who makes a DataVolume; whether the VM may, we have asked.
+    rule('cdi.kubevirt.io', ['datavolumes/source'], ['create']),
     rule('cdi.kubevirt.io', ['datasources'], ['get']),
     rule('snapshot.storage.k8s.io', ['volumesnapshots'], ['get']),
     rule('k8s.cni.cncf.io', ['network-attachment-definitions'], READ),

@@ -4,6 +4,7 @@ import type { AdmissionConfig } from '../../admission/config.ts'
 import { WEBHOOKS, type Webhook } from '../../admission/webhooks/paths.ts'
 import { reviewRequest } from '../../admission/webhooks/review.ts'
 import type { AdmissionParts } from '../../admission/judge.ts'
+import { mayUseAll } from '../../kinds/foreign-use.ts'
 import { apiVersionOf, type Kind } from '../../kinds/kind.ts'
 import type { KubeObject } from '../../kinds/meta.ts'
 import { KINDS } from '../../kinds/table.ts'
@@ -140,6 +141,7 @@ async function reviewAll(
   const parts: AdmissionParts = {
     config: () => judging.config,
     reader: buildReader(judging.cluster, found, (what) => missing.add(what)),
+    foreignUses: () => mayUseAll,
     clock: systemClock,
     newUid: randomUUID,
   }

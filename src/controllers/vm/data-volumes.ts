@@ -1,13 +1,15 @@
-import { hasReason } from '../../lib/errors.ts'
+import { reviewClone, type DataVolumeTemplate } from '../../instancetype/clone-sources.ts'
+import { hasReason, notFound } from '../../lib/errors.ts'
 import { isRecord } from '../../lib/json.ts'
 import { deriveVm } from '../../instancetype/derive.ts'
 import type { PersistentVolumeClaim } from '../../kinds/core.ts'
-import type { Kind } from '../../kinds/kind.ts'
+import { refusedKind, type Kind } from '../../kinds/kind.ts'
 import type { Vm } from '../../kinds/kubevirt.ts'
 import type { KubeObject } from '../../kinds/meta.ts'
-import { findKind } from '../../kinds/table.ts'
+import { DATA_SOURCES, findKind } from '../../kinds/table.ts'
 import type { Informer } from '../../store/cache.ts'
-import type { Store } from '../../store/store.ts'
+import { mayVmUse, readAs } from './account.ts'
+import type { VmContext } from './reconcile.ts'
 import { ownerReferenceTo } from './template.ts'
 
 /** Milliseconds between looks at DataVolumes that are being filled: they are not watched. */
@@ -15,6 +17,8 @@ export const DATA_VOLUME_POLL_MS = 5_000
 
 const LATER_ANNOTATION = 'kubevirt.io/immediate-data-volume-creation'
 const DATA_VOLUMES = 'cdi.kubevirt.io/v1beta1'
+
+type DataVolumeContext = Pick<VmContext, 'store' | 'foreignUses'>
 
 /** How far the DataVolumes of a VM's templates are. */
 export type DataVolumeState = 'ready' | 'filling' | 'failed'
@@ -26,24 +30,34 @@ export function wantsDataVolumesNow({ metadata }: Vm): boolean {
 
 /**
  * Makes the DataVolumes of the VM's templates that are missing, where `create` says so, and tells how far they
- * all are. Throws what the store refuses. Source: contract 7.3, preliminaries.
+ * all are. Throws what the store refuses, and 403 where the VM's service account may not have the data. Source: contract
+ * 7.3, preliminaries.
  */
-export async function ensureDataVolumes(store: Store, vm: Vm, create: boolean): Promise<DataVolumeState> {
+export async function ensureDataVolumes(
+  context: DataVolumeContext,
+  vm: Vm,
+  create: boolean,
+): Promise<DataVolumeState> {
   const states: DataVolumeState[] = []
   for (const template of vm.spec.dataVolumeTemplates ?? []) {
     const name = template.metadata?.name
     const kind = findKind(DATA_VOLUMES, 'DataVolume')
     if (!name || !kind) continue
-    const present = await store.get(kind, vm.metadata.namespace, name)
+    const present = await context.store.get(kind, vm.metadata.namespace, name)
     if (present) states.push(stateOf(present))
-    else if (create) states.push(await createDataVolume(store, kind, vm, name))
+    else if (create) states.push(await createDataVolume(context, kind, vm, name))
   }
   if (states.includes('failed')) return 'failed'
   return states.includes('filling') ? 'filling' : 'ready'
 }
 
-async function createDataVolume(store: Store, kind: Kind, vm: Vm, name: string): Promise<DataVolumeState> {
-  const { spec } = await deriveVm(store, vm)
+async function createDataVolume(
+  context: DataVolumeContext,
+  kind: Kind,
+  vm: Vm,
+  name: string,
+): Promise<DataVolumeState> {
+  const { spec } = await deriveVm(readAs(context, vm), vm)
   const template = spec.dataVolumeTemplates?.find(({ metadata }) => metadata?.name === name)
   const draft = {
     apiVersion: DATA_VOLUMES,
@@ -55,14 +69,33 @@ async function createDataVolume(store: Store, kind: Kind, vm: Vm, name: string):
       annotations: { ...template?.metadata?.annotations },
       ownerReferences: [ownerReferenceTo(vm)],
     },
-    spec: structuredClone(template?.spec),
+    spec: template && (await settleSource(context, vm, template)),
   }
   try {
-    await store.create(kind, draft)
+    await context.store.create(kind, draft)
   } catch (error) {
     if (!hasReason(error, 'AlreadyExists')) throw error
   }
   return 'filling'
+}
+
+/**
+ * The spec of a DataVolume that the VM's service account may have the data of. What its DataSource says now is written out:
+ * it may say something else by the time that CDI looks, and CDI asks about our own rights then. Throws 404 where there
+ * is no such DataSource.
+ */
+async function settleSource(
+  context: DataVolumeContext,
+  vm: Vm,
+  template: DataVolumeTemplate,
+): Promise<DataVolumeTemplate['spec']> {
+  const { namespace } = vm.metadata
+  const field = `the DataVolume "${template.metadata?.name}"`
+  const source = await reviewClone(context.store, namespace, template, field, mayVmUse(context, vm))
+  const { sourceRef, ...others } = structuredClone(template.spec)
+  if (source) return { ...others, source }
+  if (sourceRef?.kind === DATA_SOURCES.kind) throw notFound(refusedKind(DATA_SOURCES), sourceRef.name)
+  return template.spec
 }
 
 /** Source: `status.phase` of a DataVolume. */

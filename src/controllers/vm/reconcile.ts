@@ -27,7 +27,10 @@ import { decideStep, effectiveRunStrategy, isSetToStart } from './strategy.ts'
 import type { StrategyFacts, VmiState } from './strategy.ts'
 
 /** What a pass over a VM reads and may do. */
-export interface VmContext extends Pick<ControllerParts, 'store' | 'events' | 'clock' | 'expander'> {
+export interface VmContext extends Pick<
+  ControllerParts,
+  'store' | 'events' | 'clock' | 'expander' | 'foreignUses'
+> {
   random: () => number
   vms: Pick<Informer<Vm>, 'get'>
   vmis: Pick<Informer<Vmi>, 'get'>
@@ -149,7 +152,7 @@ async function tryToAct(context: VmContext, pass: VmPass): Promise<unknown> {
     const isComplete = await keepReferences(context, pass)
     // A preference may say their storage class.
     const mayCreate = isComplete && (step.do === 'create' || wantsDataVolumesNow(vm))
-    pass.dataVolumes = await ensureDataVolumes(context.store, pass.vm, mayCreate)
+    pass.dataVolumes = await ensureDataVolumes(context, pass.vm, mayCreate)
     if (pass.dataVolumes === 'filling') context.again(DATA_VOLUME_POLL_MS)
     const isBlocked = !isComplete || isTrue(vm.status?.conditions, 'ManualRecoveryRequired')
     if (!(step.do === 'create' && isBlocked)) await carryOut(context, pass, step)

@@ -15,6 +15,7 @@ import { isFinal, type Vm, type VmStatus } from '../../kinds/kubevirt.ts'
 import { CONTROLLER_REVISIONS, VMS } from '../../kinds/table.ts'
 import { hasReason } from '../../lib/errors.ts'
 import type { Store } from '../../store/store.ts'
+import { mayVmUse, readAs } from './account.ts'
 import type { VmContext } from './reconcile.ts'
 import type { VmPass } from './status.ts'
 import { refuse } from './steps.ts'
@@ -32,7 +33,7 @@ export async function keepReferences(context: VmContext, pass: VmPass): Promise<
   try {
     if (isToBeExpanded(context, pass)) pass.vm = await writeOut(context, pass.vm)
     const status: VmStatus = { ...pass.vm.status }
-    const changed = [INSTANCETYPE, PREFERENCE].map((what) => noteReference(store, pass.vm, what, status))
+    const changed = [INSTANCETYPE, PREFERENCE].map((what) => noteReference(context, pass.vm, what, status))
     if ((await Promise.all(changed)).includes(true)) {
       pass.vm = await store.update(VMS, { ...pass.vm, status }, { subresource: 'status' })
     }
@@ -63,18 +64,23 @@ function isCaptured({ spec, status }: Vm, { field, ref }: Referable): boolean {
 }
 
 /** What is noted of the references goes with the next step, as for a VM that has lost them. */
-async function writeOut({ store, expander }: VmContext, vm: Vm): Promise<Vm> {
-  const { spec } = await expander.expandVm(vm)
-  return store.update(VMS, { ...vm, spec })
+async function writeOut(context: VmContext, vm: Vm): Promise<Vm> {
+  const { spec } = await context.expander.expandVm(vm, mayVmUse(context, vm))
+  return context.store.update(VMS, { ...vm, spec })
 }
 
 /** Whether `status` had to be changed. */
-async function noteReference(store: Store, vm: Vm, what: Referable, status: VmStatus): Promise<boolean> {
+async function noteReference(
+  context: VmContext,
+  vm: Vm,
+  what: Referable,
+  status: VmStatus,
+): Promise<boolean> {
   const matcher = vm.spec[what.field]
   const noted = status[what.ref]
   if (matcher && isNoted(what, matcher, noted)) return false
-  const named = matcher && (await inferMatcher(store, vm, what))
-  if (named) status[what.ref] = await buildReference(store, vm, what, { ...matcher, ...named })
+  const named = matcher && (await inferMatcher(readAs(context, vm), vm, what))
+  if (named) status[what.ref] = await buildReference(context.store, vm, what, { ...matcher, ...named })
   else delete status[what.ref]
   return named !== undefined || noted !== undefined
 }

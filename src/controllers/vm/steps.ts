@@ -4,6 +4,7 @@ import { hasReason } from '../../lib/errors.ts'
 import type { Vm } from '../../kinds/kubevirt.ts'
 import { findCondition } from '../../kinds/meta.ts'
 import { VMS } from '../../kinds/table.ts'
+import { readAs } from './account.ts'
 import type { VmContext } from './reconcile.ts'
 import { createVmi, deleteVmi } from './children.ts'
 import { asksForPausedStart } from './requests.ts'
@@ -43,7 +44,7 @@ async function create(context: VmContext, pass: VmPass, backOff: boolean): Promi
   const waitMs = backOff ? startWaitMs(pass.startFailure, clock.now()) : 0
   if (waitMs > 0) return context.again(waitMs)
   try {
-    const derived = await deriveVm(store, vm)
+    const derived = await deriveVm(readAs(context, vm), vm)
     const template = hasReferences(derived) ? await expander.expandTemplate(derived) : derived.spec.template
     await createVmi(store, vm, { paused: asksForPausedStart(pass.requests), template })
   } catch (error) {
