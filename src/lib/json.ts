@@ -59,7 +59,11 @@ export function cloneJson<T>(value: T): T {
 function cloneValue(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(cloneValue)
   if (!isRecord(value)) return value
-  const copy: JsonRecord = {}
-  for (const name of Object.keys(value)) setMember(copy, name, cloneValue(value[name]))
+  // Its members are there then, so that setting one changes it, whatever its name.
+  const copy = { ...value }
+  for (const name of Object.keys(copy)) {
+    const content = copy[name]
+    if (typeof content === 'object' && content !== null) copy[name] = cloneValue(content)
+  }
   return copy
 }

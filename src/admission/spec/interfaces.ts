@@ -18,18 +18,21 @@ const STATES = ['', 'absent', 'down', 'up']
 const MODELS = ['e1000', 'e1000e', 'igb', 'ne2k_pci', 'pcnet', 'rtl8139', 'virtio']
 const RESERVED_MAC = '02:00:00:00:00:00'
 
-function* eachInterface(spec: VmiSpec, at: FieldPath): Iterable<[Interface, FieldPath, Network | undefined]> {
+/** Interfaces, each with its place and its network. */
+function interfacesOf(spec: VmiSpec, at: FieldPath): [Interface, FieldPath, Network | undefined][] {
+  const { interfaces = [] } = devicesOf(spec)
+  if (interfaces.length === 0) return []
   const networks = networksOf(spec)
   const list = at.child('domain', 'devices', 'interfaces')
-  for (const [position, entry] of (devicesOf(spec).interfaces ?? []).entries()) {
+  return interfaces.map((entry, position) => {
     const network = networks.findLast(({ name }) => name === entry.name)
-    yield [entry, list.index(position), network]
-  }
+    return [entry, list.index(position), network]
+  })
 }
 
 /** Bindings that are no longer there are not asked for. Contract: VMI-NETD-001, 002, 003. */
 export function* bindingIsStillThere(spec: VmiSpec, at: FieldPath): Iterable<Cause> {
-  for (const [entry, field] of eachInterface(spec, at)) {
+  for (const [entry, field] of interfacesOf(spec, at)) {
     for (const name of ['slirp', 'passt', 'macvtap'] as const) {
       if (entry[name])
         yield invalidValue(field.child(name), `${name} was removed from KubeVirt: use masquerade or bridge`)
@@ -50,7 +53,7 @@ export function* discontinuedBindingsAreUnused(spec: VmiSpec, { listedGates }: R
 /** The state of a link is one that exists and fits its binding. Contract: VMI-NET-007 … 010. */
 export function* linkStateFits(spec: VmiSpec, at: FieldPath): Iterable<Cause> {
   const standard = networksOf(spec).find((network) => network.pod || network.multus?.default)
-  for (const [{ state = '', sriov, bridge, name }, path] of eachInterface(spec, at)) {
+  for (const [{ state = '', sriov, bridge, name }, path] of interfacesOf(spec, at)) {
     const field = path.child('state')
     if (!STATES.includes(state)) yield invalidValue(field, `"${state}" is none of absent, down, up`)
     if (sriov && (state === 'down' || state === 'up'))
@@ -63,7 +66,7 @@ export function* linkStateFits(spec: VmiSpec, at: FieldPath): Iterable<Cause> {
 
 /** An interface has one binding, and its network goes with it. Contract: VMI-NET-011 … 016. */
 export function* bindingFitsNetwork(spec: VmiSpec, at: FieldPath, config: RuleConfig): Iterable<Cause> {
-  for (const [entry, field, network] of eachInterface(spec, at)) {
+  for (const [entry, field, network] of interfacesOf(spec, at)) {
     const { bridge, masquerade, sriov, passtBinding, binding, macAddress } = entry
     const count = [bridge, masquerade, sriov, passtBinding, binding].filter(Boolean).length
     if (count !== 1) yield invalidValue(field, `has ${count} bindings: choose one, such as masquerade`)
@@ -91,7 +94,7 @@ export function* interfaceNamesDiffer(spec: VmiSpec, at: FieldPath): Iterable<Ca
 
 /** Every interface has its network. Contract: VMI-NET-027. */
 export function* interfaceHasNetwork(spec: VmiSpec, at: FieldPath): Iterable<Cause> {
-  for (const [{ name }, field, network] of eachInterface(spec, at)) {
+  for (const [{ name }, field, network] of interfacesOf(spec, at)) {
     if (!network)
       yield invalidValue(field.child('name'), `no network is named "${name}": add one to networks`)
   }
@@ -99,7 +102,7 @@ export function* interfaceHasNetwork(spec: VmiSpec, at: FieldPath): Iterable<Cau
 
 /** The parts of an interface are well formed. Contract: VMI-NET-028 … 048. */
 export function* interfaceIsWellFormed(spec: VmiSpec, at: FieldPath, config: RuleConfig): Iterable<Cause> {
-  for (const [entry, field, network] of eachInterface(spec, at)) {
+  for (const [entry, field, network] of interfacesOf(spec, at)) {
     const { model, macAddress = '', pciAddress } = entry
     if (!/^[A-Za-z0-9\-_]+$/.test(textOrEmpty(entry.name)))
       yield invalidValue(field.child('name'), `"${entry.name}": use letters, digits, - and _`)

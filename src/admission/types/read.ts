@@ -2,7 +2,7 @@
  * The shape step and the decode step in one pass, for values that are right: most are. What is amiss is left to
  * `schema.ts` and `decode.ts`, which say where. Contract: admission-overview.md, sections 5 and 6.
  */
-import { isRecord, setMember, type JsonRecord } from '../../lib/json.ts'
+import { isRecord, type JsonRecord } from '../../lib/json.ts'
 import { isQuantity } from '../../lib/quantity.ts'
 import { canonical, FITS, isClaim, isUnsaid } from './decode.ts'
 import { typeNamed, type Member, type ObjectType, type Type } from './parse.ts'
@@ -54,25 +54,39 @@ function objectReader(type: ObjectType, isChecked: boolean): Reader {
   const always = [...type.parts].map(([name, part]) => ({ name, read: readerOf(part, false) }))
   return (value) => {
     if (!isRecord(value)) return WRONG
-    const decoded: JsonRecord = {}
+    for (const name of required) if (!Object.hasOwn(value, name)) return WRONG
+    // Most values are right as they are: a copy is made where something changes.
+    let decoded = value
     for (const name of Object.keys(value)) {
       const part = parts.get(name)
       if (!part) return WRONG
       const content = value[name]
-      if (content === null) {
-        if (isChecked && !part.mayBeNull) return WRONG
-        if (part.isClaim) decoded[name] = ''
-        continue
-      }
-      const found = part.read(content)
+      const found = content === null ? readNull(part, isChecked) : part.read(content)
       if (found === WRONG) return WRONG
-      if (part.isClaim || !isUnsaid(part.member, found)) decoded[name] = found
+      const isSaid = found !== undefined && (part.isClaim || !isUnsaid(part.member, found))
+      if (isSaid && found === content) continue
+      if (decoded === value) decoded = { ...value }
+      if (isSaid) decoded[name] = found
+      else delete decoded[name]
     }
-    for (const name of required) if (!Object.hasOwn(value, name)) return WRONG
-    for (const { name, read: readPart } of always) decoded[name] ??= readPart({})
-    for (const name of type.texts) decoded[name] ??= ''
+    for (const { name, read: readPart } of always) {
+      if (decoded[name] !== undefined) continue
+      if (decoded === value) decoded = { ...value }
+      decoded[name] = readPart({})
+    }
+    for (const name of type.texts) {
+      if (decoded[name] !== undefined) continue
+      if (decoded === value) decoded = { ...value }
+      decoded[name] = ''
+    }
     return decoded
   }
+}
+
+/** What `null` is read as; `undefined` where that is nothing. */
+function readNull({ mayBeNull: isFine, isClaim: isSaid }: Part, isChecked: boolean): unknown {
+  if (isChecked && !isFine) return WRONG
+  return isSaid ? '' : undefined
 }
 
 function partOf(type: ObjectType, member: Member, isChecked: boolean): Part {
@@ -128,11 +142,13 @@ function scalarReader({ scalar, words }: Extract<Type, { kind: 'scalar' }>, isCh
 function listReader(readItem: Reader): Reader {
   return (value) => {
     if (!Array.isArray(value)) return WRONG
-    const decoded: unknown[] = []
-    for (const element of value) {
-      const found = readItem(element)
+    let decoded: unknown[] = value
+    for (let index = 0; index < value.length; index++) {
+      const found = readItem(value[index])
       if (found === WRONG) return WRONG
-      decoded.push(found)
+      if (found === value[index]) continue
+      if (decoded === value) decoded = value.slice()
+      decoded[index] = found
     }
     return decoded
   }
@@ -141,11 +157,14 @@ function listReader(readItem: Reader): Reader {
 function mapReader(readValue: Reader): Reader {
   return (value) => {
     if (!isRecord(value)) return WRONG
-    const decoded: JsonRecord = {}
+    let decoded = value
     for (const key of Object.keys(value)) {
       const found = readValue(value[key])
       if (found === WRONG) return WRONG
-      setMember(decoded, key, found)
+      if (found === value[key]) continue
+      if (decoded === value) decoded = { ...value }
+      // The member is there, so that this changes it, whatever its name.
+      decoded[key] = found
     }
     return decoded
   }

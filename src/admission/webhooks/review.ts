@@ -2,7 +2,7 @@
 import type { User } from '../../auth/access.ts'
 import type { KubeObject } from '../../kinds/meta.ts'
 import { StatusError, type Cause } from '../../lib/errors.ts'
-import { isRecord, type JsonRecord } from '../../lib/json.ts'
+import { cloneJson, isRecord, type JsonRecord } from '../../lib/json.ts'
 import type { AdmissionRequest } from '../admission.ts'
 import {
   complete,
@@ -183,7 +183,9 @@ async function mutate(
   request: AdmissionRequest,
   given: unknown,
 ): Promise<Verdict> {
-  const limited = (await parts.limits?.complete(request)) ?? request
+  // What was given is still needed, to be compared with.
+  const own = { ...request, object: cloneJson(request.object) }
+  const limited = (await parts.limits?.complete(own)) ?? own
   const review = await openReview(parts, limited, 'complete')
   if (!review) return {}
   const warnings = complete(review)
