@@ -207,10 +207,16 @@ describe('D7: patches', () => {
 
 describe('D8: a body that is meant to hurt', () => {
   const deep = (levels: number) => `{"request":{"object":${'{"a":'.repeat(levels)}1${'}'.repeat(levels + 2)}`
+  const twice = (object: string) => `{"request":{"uid":"x","operation":"CREATE","object":${object}}}`
+  const long = (bytes: number) => `{"a":"${'x'.repeat(bytes - 8)}"}`
   const json = 'application/json'
 
   test.each([
-    ['9 MiB', `{"a":"${'x'.repeat(9 * 1024 * 1024)}"}`, json, 413],
+    ['one byte more than 3 MiB', long(3 * 1024 * 1024 + 1), json, 413],
+    ['65 levels', deep(63), json, 400],
+    ['a name that stands twice', twice('{"spec":{"a":1,"a":1}}'), json, 400],
+    ['a name that stands twice, written in two ways', twice('{"spec":{"a":1,"\\u0061":2}}'), json, 400],
+    ['two requests', '{"request":{},"request":{"uid":"x"}}', json, 400],
     ['5,000 levels', deep(5000), json, 400],
     ['100,000 brackets', '['.repeat(100_000), json, 400],
     ['YAML aliases', 'a: &a [x]\nb: &b [*a,*a]\nc: [*b,*b]', 'application/yaml', 400],
@@ -229,5 +235,21 @@ describe('D8: a body that is meant to hurt', () => {
     }
     const fine = guestTarget(MUTATE, 'CREATE', { spec: { domain: { devices: {} } } })
     expect(await review(fine)).toMatchObject({ allowed: true })
+  })
+
+  test('what the limits allow is read', async () => {
+    const spec = { domain: { devices: {} } }
+    const labels = Object.fromEntries(Array.from({ length: 58 }, (_, at) => [`l${at}`, '"\\:{}[]']))
+    const fine = guestTarget(MUTATE, 'CREATE', {
+      metadata: { name: 'guest', namespace: 'default', annotations: { long: '' }, labels },
+      spec,
+    })
+    const { metadata } = fine.object as { metadata: { annotations: { long: string } } }
+    const sizeNow = Buffer.byteLength(JSON.stringify(reviewOf(fine, fine.object)))
+    metadata.annotations.long = 'x'.repeat(3 * 1024 * 1024 - sizeNow)
+    expect(await review(fine)).toMatchObject({ allowed: true })
+    // Members that nobody knows are ignored, and told in the verdict.
+    const { code } = await pod.ask('POST', MUTATE, ['Content-Type: application/json'], deep(62))
+    expect(code).toBe(200)
   })
 })

@@ -13,10 +13,10 @@ import {
   type AdmissionParts,
 } from '../judge.ts'
 import { encode } from '../types/encode.ts'
-import { isDeeperThan } from './depth.ts'
 import { createPatch, type PatchOperation } from './patch.ts'
 import { WEBHOOKS, type Webhook } from './paths.ts'
 import { refuseError, refuseFaults, refuseLimited, refusePlugin } from './refusal.ts'
+import { countMembers, scanMembers } from './scan.ts'
 import {
   checkOperation,
   checkResource,
@@ -47,8 +47,8 @@ export interface Verdict {
   warnings?: string[]
 }
 
-/** Objects of Kubernetes are some ten levels deep; a stack holds some thousand. */
-const DEPTH_LIMIT = 200
+/** Objects of our kinds are some twenty levels deep; a stack holds some thousand (security.md, D8). */
+const DEPTH_LIMIT = 64
 const API_VERSION = 'admission.k8s.io/v1'
 
 /** The webhook at a path; `undefined` where there is none. */
@@ -104,17 +104,21 @@ function responseOf(
   }
 }
 
-/** The request of a review; `undefined` for a body that holds none. Contract: ADM-HTTP-002, 004, 006; CRASH-001. */
+/**
+ * The request of a review; `undefined` for a body that holds none, or that says something twice: no Kubernetes API sends
+ * that, and not everybody takes the same of the two. Contract: ADM-HTTP-002, 004, 006; CRASH-001; security.md, D8.
+ */
 function parseReview(body: Buffer): { apiVersion: string; request: JsonRecord } | undefined {
   let review: unknown
-  if (isDeeperThan(body, DEPTH_LIMIT)) return undefined
+  const members = scanMembers(body, DEPTH_LIMIT)
+  if (members === undefined) return undefined
   try {
     review = JSON.parse(body.toString('utf8'))
   } catch {
     // It is answered as what it is: nothing that can be read.
     return undefined
   }
-  if (!isRecord(review) || !isRecord(review.request)) return undefined
+  if (!isRecord(review) || !isRecord(review.request) || countMembers(review) !== members) return undefined
   const { apiVersion = '' } = review
   return typeof apiVersion === 'string' ? { apiVersion, request: review.request } : undefined
 }

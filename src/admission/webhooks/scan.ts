@@ -1,0 +1,42 @@
+/** What JSON.parse says nothing of: how deep a text is nested, and names that stand twice in one object (security.md, D8). */
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const COLON = 0x3a
+/** `[` and `{` differ in this bit alone, as do `]` and `}`. */
+const CURLY = 0x20
+const OPENING = 0x7b
+const CLOSING = 0x7d
+
+/**
+ * How many members the objects of a JSON text have in all, as written; `undefined` where it is nested deeper than `limit`.
+ * Reads bytes alone: what is no JSON is found out by whoever parses it.
+ */
+export function scanMembers(json: Buffer, limit: number): number | undefined {
+  let members = 0
+  let depth = 0
+  let isText = false
+  for (let at = 0; at < json.length; at++) {
+    const byte = json[at] ?? 0
+    if (isText) {
+      if (byte === BACKSLASH) at += 1
+      else if (byte === QUOTE) isText = false
+    } else if (byte === QUOTE) isText = true
+    else if (byte === COLON) members += 1
+    else if ((byte | CURLY) === OPENING) {
+      depth += 1
+      if (depth > limit) return undefined
+    } else if ((byte | CURLY) === CLOSING) depth -= 1
+  }
+  return members
+}
+
+/** How many members the objects of a parsed text have in all: fewer than were written where a name stood there twice. */
+export function countMembers(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0
+  const elements: unknown[] = Array.isArray(value) ? value : Object.values(value)
+  let members = Array.isArray(value) ? 0 : elements.length
+  for (const element of elements) {
+    if (typeof element === 'object' && element !== null) members += countMembers(element)
+  }
+  return members
+}
