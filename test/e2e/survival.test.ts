@@ -19,10 +19,9 @@ async function onlyGuest(server: TestServer): Promise<number> {
 }
 
 requireQemu()('guests outlive our processes', () => {
-  const servers: TestServer[] = []
-  afterAll(async () => {
-    for (const server of servers) await server[Symbol.asyncDispose]()
-  })
+  // Last come, first gone: one that was started anew has the data of the one before.
+  const servers = new AsyncDisposableStack()
+  afterAll(() => servers.disposeAsync())
 
   test.each([
     ['one process', []],
@@ -30,8 +29,7 @@ requireQemu()('guests outlive our processes', () => {
   ])(
     'kill -9 of the whole server in %s leaves the guest running; a restart serves it again',
     async (_name, args) => {
-      const server = await startServer({ args })
-      servers.push(server)
+      const server = servers.use(await startServer({ args }))
       await bootVm(server.client, 'survivor')
       const before = await awaitPhase(server.client, 'survivor', 'Running')
       const console = await openConsole(server.client, 'survivor')
@@ -45,8 +43,7 @@ requireQemu()('guests outlive our processes', () => {
       await cut
       expect(guestPids(server.data)).toEqual([pid])
 
-      const revived = await server.again()
-      servers.push(revived)
+      const revived = servers.use(await server.again())
       const vmi = await getVmi(revived.client, 'survivor')
       expect(vmi?.status?.phase).toBe('Running')
       expect(vmi?.metadata.uid).toBe(before.metadata.uid)
@@ -58,8 +55,7 @@ requireQemu()('guests outlive our processes', () => {
   )
 
   test('kill -9 of a worker leaves the guest running; the next worker serves it again', async () => {
-    const server = await startServer({ args: ['--workers', '2'] })
-    servers.push(server)
+    const server = servers.use(await startServer({ args: ['--workers', '2'] }))
     await bootVm(server.client, 'handed-over')
     await awaitPhase(server.client, 'handed-over', 'Running')
     const console = await openConsole(server.client, 'handed-over')
