@@ -438,7 +438,7 @@ test('a client that is closed ends what it had open, and takes nothing new', asy
   const watching = (async () => {
     for await (const { type } of client.watch(new AbortController().signal)) watched.push(type)
   })()
-  await sleep(50)
+  while (watched.length === 0) await sleep(5)
   stop.abort()
   await watching
   expect(watched).toEqual(['snapshot'])
