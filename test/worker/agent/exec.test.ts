@@ -94,7 +94,7 @@ test('an answer that says how it ended may get lost', async () => {
     exitCode: 5,
   })
   expect(isLost).toBe(true)
-}, 20_000)
+})
 
 test('one that runs too long is ended with all that it has started', async () => {
   const { run } = await makeGuest()
@@ -155,7 +155,7 @@ test('an agent that runs nothing says so; a command that is none is not asked fo
   await expect(other.run(['ls'])).rejects.toMatchObject({ code: 429 })
   for (const stream of streams) stream.destroy()
   await eventually('ended', 10_000, async () => processes('sleep 98766').length === 0)
-}, 20_000)
+})
 
 test('an agent that claims odd folders is not believed', async () => {
   const { run, fake } = await makeGuest(({ execute, arguments: args }) => {
