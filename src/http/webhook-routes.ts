@@ -23,7 +23,8 @@ export interface WebhookParts {
 /**
  * Registers every webhook at its path. Anybody may ask where `admit` does not say otherwise, as a Kubernetes API sends no
  * credentials by default: a review tells nothing but whether its own object would be admitted. It changes nothing, but that
- * room in a quota is kept for a guest for two minutes: who cannot trust all that reach the port names the callers.
+ * room in a quota is kept for a guest for two minutes: who cannot trust all that reach the port names the callers
+ * (`virtgate doctor` says where that is left open).
  */
 export function registerWebhooks(app: FastifyInstance, { admission, log, admit }: WebhookParts): void {
   app.register(async (scope) => {

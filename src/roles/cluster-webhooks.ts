@@ -58,6 +58,11 @@ export async function openClusterWebhooks(options: ClusterWebhookOptions): Promi
   const needs = [{ name: 'admission', missing: async () => admission.missing() }]
   const callers =
     webhookClientCa === undefined ? undefined : stack.use(await openWatchedAuthority(webhookClientCa, log))
+  if (!callers)
+    log.warn(
+      {},
+      'whoever reaches the webhooks is answered, and can keep room in quotas by reviews that they make up: close the port to all but the control plane, or set --webhook-client-ca',
+    )
   const app = buildWebhookServer({
     tls: namelessTls(serving.current()),
     admission: admission.parts,

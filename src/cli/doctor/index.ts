@@ -8,6 +8,7 @@ import { kubernetesVersion } from './checks/kubernetes-version.ts'
 import { kubevirt } from './checks/kubevirt.ts'
 import { leader } from './checks/leader.ts'
 import { rights } from './checks/rights.ts'
+import { webhookCallers } from './checks/webhook-callers.ts'
 import { webhooks } from './checks/webhooks.ts'
 import { workers } from './checks/workers.ts'
 
@@ -20,6 +21,7 @@ export const CHECKS: readonly Check[] = [
   certificates,
   apiServer,
   webhooks,
+  webhookCallers,
   rights,
   kubevirt,
   leader,

@@ -72,7 +72,23 @@ function node(name: string, version: string, status = 'True') {
 
 const version = (minor: string) => ({ 'GET /version': { major: '1', minor, gitVersion: `v1.${minor}.0` } })
 
+const API_SERVER = 'GET /apis/apps/v1/namespaces/kubevirt/deployments/virt-api'
+const POLICIES = 'GET /apis/networking.k8s.io/v1/namespaces/kubevirt/networkpolicies'
+const apiServerWith = (...args: string[]) => ({ spec: { template: { spec: { containers: [{ args }] } } } })
+const policies = (...ingress: object[]) => ({
+  items: [
+    { spec: { podSelector: { matchLabels: { 'kubevirt.io': 'virt-api' } }, ingress } },
+    { spec: { podSelector: { matchLabels: { 'kubevirt.io': 'virt-controller' } }, ingress: [{}] } },
+  ],
+})
+const CONTROL_PLANE = { from: [{ ipBlock: { cidr: '10.0.0.0/28' } }] }
+
 const GOOD: [check: string, Answers][] = [
+  ['webhook-callers', { [API_SERVER]: apiServerWith('--webhook-client-ca=/ca.crt') }],
+  [
+    'webhook-callers',
+    { [API_SERVER]: apiServerWith('--listen=0.0.0.0:1'), [POLICIES]: policies(CONTROL_PLANE) },
+  ],
   ['kubernetes-version', version('34')],
   ['kubernetes-version', version('36+')],
   [
@@ -113,6 +129,20 @@ test.each(GOOD)('%s finds nothing wrong where all is well', async (check, answer
 })
 
 const BAD: [check: string, how: string, answers: Answers, message: RegExp, advice: RegExp][] = [
+  [
+    'webhook-callers',
+    'without a policy',
+    { [API_SERVER]: apiServerWith(), [POLICIES]: { items: [] } },
+    /keep room in quotas/,
+    /networkPolicy\.controlPlane/,
+  ],
+  [
+    'webhook-callers',
+    'with a policy that lets everybody in',
+    { [API_SERVER]: apiServerWith(), [POLICIES]: policies(CONTROL_PLANE, { ports: [{ port: 9443 }] }) },
+    /keep room in quotas/,
+    /apiServer\.webhookClientCa/,
+  ],
   ['kubernetes-version', 'too old', version('33'), /v1\.33\.0/, /upgrade Kubernetes/],
   ['aggregation-layer', 'absent', {}, /all of it/, /--requestheader-client-ca-file/],
   [
