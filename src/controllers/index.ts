@@ -6,6 +6,7 @@ import type { WorkQueue } from '../lib/work-queue.ts'
 import type { Informer } from '../store/cache.ts'
 import { startEvacuationController } from './evacuation/controller.ts'
 import { startClaimController } from './claims/controller.ts'
+import { tellOfObjects } from './figures.ts'
 import { startKubeVirtController } from './kubevirt/controller.ts'
 import { startMigrationController } from './migration/controller.ts'
 import type { MigrationController } from './migration/controller.ts'
@@ -65,6 +66,7 @@ export async function startControllers(parts: ControllerParts): Promise<AsyncDis
     quotas?.lookAtAll()
     vmi.watch.refresh()
   }
+  if (parts.metrics) starting.use(tellOfObjects(parts, parts.metrics, caches))
   lookAtAll()
   starting.use(every(parts, parts.config.resyncMs ?? RESYNC_MS, lookAtAll))
   return starting.move()

@@ -18,3 +18,8 @@ export function labelValue(text: string): string {
     .toString('utf8')
     .replace(/\uFFFD$/, '')
 }
+
+/** A key of a Kubernetes label as part of the name of a label here: letters, digits and underscores. */
+export function labelName(prefix: string, key: string): string {
+  return prefix + key.replaceAll(/[^A-Za-z0-9_]/g, '_')
+}

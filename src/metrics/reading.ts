@@ -13,3 +13,9 @@ export interface MetricSource {
   /** What there is no reading of is left out. `signal` aborts when the scrape goes on without it. */
   collect(signal: AbortSignal): Iterable<Reading> | Promise<Iterable<Reading>>
 }
+
+/** Without those whose labels have come before: a guest may say the same twice. */
+export function withoutRepeats(readings: readonly Reading[]): Reading[] {
+  const byLabels = new Map(readings.map((reading) => [JSON.stringify(reading.labels), reading]))
+  return [...byLabels.values()]
+}

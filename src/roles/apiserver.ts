@@ -108,7 +108,11 @@ export async function openApiServerRole(options: ApiServerRoleOptions): Promise<
     shapes: lateShapes(),
   }
   metrics.add(
-    certificateSource({ serving: () => serving.current().cert, 'worker-client': () => tls.current().cert }),
+    certificateSource({
+      serving: () => serving.current().cert,
+      'worker-client': () => tls.current().cert,
+      'internal-ca': () => tls.current().ca,
+    }),
   )
   const kubeVirts = configuration.objects
   const webhooks = stack.use(
@@ -145,7 +149,7 @@ function buildApp(
     authenticator: unionAuthenticator([
       frontProxy.authenticator,
       ...holders.authenticators,
-      tokenBearers(client),
+      buildTokenAuthenticator(buildReviewTokenReader(client, systemClock)),
       frontProxy.lastWord,
     ]),
     authorizer,
@@ -187,8 +191,4 @@ async function openCertificateHolders({ clientCa, log }: ApiServerRoleOptions): 
     authenticators: [buildCertificateAuthenticator(() => authority.current())],
     [Symbol.asyncDispose]: () => authority[Symbol.asyncDispose](),
   }
-}
-
-function tokenBearers(client: KubeClient): Authenticator {
-  return buildTokenAuthenticator(buildReviewTokenReader(client, systemClock))
 }

@@ -80,13 +80,15 @@ export function policyOf(options: PolicyOptions): CertificatePolicy {
 
 /** The pair that the API server shows. */
 export function servingSource(cert: string | undefined, key: string | undefined): TlsSource {
-  // What it believes is said elsewhere: the certificate stands in for it.
-  return tlsSource(
-    [
-      ['--tls-cert', cert],
-      ['--tls-key', key],
-      ['--tls-cert', cert],
-    ],
-    TLS_SECRETS.serving,
-  )
+  return shownSource(['--tls-cert', cert], ['--tls-key', key], TLS_SECRETS.serving)
+}
+
+/** The pair that a controller shows to who reads its metrics. */
+export function metricsSource(cert: string | undefined, key: string | undefined): TlsSource {
+  return shownSource(['--metrics-cert', cert], ['--metrics-key', key], TLS_SECRETS.enrolment)
+}
+
+/** What the owner of such a pair believes is said elsewhere: the certificate stands in for it. */
+function shownSource(cert: PairOption, key: PairOption, secret: string): TlsSource {
+  return tlsSource([cert, key, cert], secret)
 }

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { TLS_SECRETS } from '../kinds/installation.ts'
 import {
   addPolicyOptions,
+  metricsSource,
   policyOf,
   servingSource,
   tlsSource,
@@ -21,6 +22,7 @@ import {
 } from './command-options.ts'
 import { openAuditLog, openLog, type AuditLogOptions, type LogLevel } from './log.ts'
 import { ELECTION_TIMES } from '../lib/leadership.ts'
+import type { TlsSource } from './watched-tls.ts'
 import type { MigrationAuthorityFiles } from './migration-certificates.ts'
 
 /** Source: security C9. */
@@ -156,6 +158,10 @@ interface ControllerCommandOptions extends ClusterCommandOptions, MigrationAutho
   failoverAfter: number
   healthListen?: string
   enrollListen?: string
+  metricsListen?: string
+  metricsCert?: string
+  metricsKey?: string
+  anonymousMetrics?: boolean
 }
 
 /** Adds `controller`. */
@@ -211,9 +217,29 @@ export function addController(program: Command, signal: AbortSignal): void {
       'where to serve /livez and /readyz, over HTTP; ?verbose says who leads',
     )
     .option('--enroll-listen <address:port>', 'where workers get their certificates, such as 0.0.0.0:8187')
+    .option('--metrics-listen <address:port>', 'where to serve /metrics, such as 0.0.0.0:8188')
+    .option(
+      '--metrics-cert <file>',
+      `certificate shown there, PEM; without it that of the Secret ${TLS_SECRETS.enrolment}`,
+    )
+    .option('--metrics-key <file>', 'its key, PEM')
+    .addOption(anonymousMetrics())
   addPolicyOptions(command)
     .addOption(logLevel())
     .action((_options: object, self: Command) => runController(self.optsWithGlobals(), signal))
+}
+
+/** Throws `RangeError` where half of a pair is named, or one that is shown nowhere, or none that anybody makes. */
+function metricsOf({ metricsListen, metricsCert, metricsKey }: ControllerCommandOptions, tls: TlsSource) {
+  if (metricsListen !== undefined) {
+    const metricsTls = metricsSource(metricsCert, metricsKey)
+    if (!('secret' in metricsTls) || 'secret' in tls) return { metricsTls }
+    throw new RangeError(
+      '--metrics-listen takes --metrics-cert and --metrics-key, as no Secrets are kept with --tls-cert',
+    )
+  }
+  if (metricsCert === undefined && metricsKey === undefined) return {}
+  throw new RangeError('--metrics-cert and --metrics-key take --metrics-listen')
 }
 
 async function runController(options: ControllerCommandOptions, signal: AbortSignal): Promise<void> {
@@ -230,6 +256,7 @@ async function runController(options: ControllerCommandOptions, signal: AbortSig
     ...options,
     tls,
     ...('secret' in tls && { certificates: policyOf(options) }),
+    ...metricsOf(options, tls),
     ownNodes: options.ownNodes ?? false,
     failoverAfterMs: options.failoverAfter === 0 ? undefined : options.failoverAfter * 1000,
     election: {
@@ -242,6 +269,9 @@ async function runController(options: ControllerCommandOptions, signal: AbortSig
   })
   const health = controller.healthUrl === undefined ? '' : `, health at ${controller.healthUrl}`
   const enrolment = controller.enrolUrl === undefined ? '' : `, enrolling workers at ${controller.enrolUrl}`
-  process.stdout.write(`reconciling the VMs of ${controller.server} when leading${health}${enrolment}\n`)
+  const metrics = controller.metricsUrl === undefined ? '' : `, metrics at ${controller.metricsUrl}`
+  process.stdout.write(
+    `reconciling the VMs of ${controller.server} when leading${health}${enrolment}${metrics}\n`,
+  )
   await aborted(signal)
 }

@@ -9,6 +9,9 @@ import type { KubeClient } from '../kube/client.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { ElectionTimes } from '../lib/leadership.ts'
 import type { Log } from '../lib/log.ts'
+import { certificateSource } from '../metrics/certificates.ts'
+import type { Metrics } from '../metrics/exposition.ts'
+import { watchCalls } from '../metrics/kube-calls.ts'
 import { openEventRecorder } from '../store/event-recorder.ts'
 import { openInformer } from '../store/informer.ts'
 import type { Store } from '../store/store.ts'
@@ -24,10 +27,12 @@ import { openClusterNodes, type WorkerCallOptions } from './cluster-nodes.ts'
 import { openCluster, type ClusterOptions } from './cluster.ts'
 import { openHealth } from './health.ts'
 import { Lead } from './lead.ts'
+import { openRoleMetrics, tellOfLead } from './metrics.ts'
+import { admitReviewed, openMetricsListener, type MetricsListener } from './metrics-listener.ts'
 import { openMigrationCertificates, type MigrationAuthorityFiles } from './migration-certificates.ts'
 import { KUBEVIRT_VERSION, readVersion } from './version.ts'
 import { openEnrolment, type EnrolmentListener } from './enrolment/listener.ts'
-import { prepareTls, type SecretAccess } from './watched-tls.ts'
+import { prepareTls, type PreparedTls, type SecretAccess, type TlsSource } from './watched-tls.ts'
 
 /** What a controller process is started with. */
 export interface ControllerRoleOptions extends ClusterOptions, WorkerCallOptions, MigrationAuthorityFiles {
@@ -39,6 +44,12 @@ export interface ControllerRoleOptions extends ClusterOptions, WorkerCallOptions
   election: ElectionTimes
   /** `ADDRESS:PORT` of `/livez` and `/readyz`; not served where absent. */
   healthListen?: string
+  /** `ADDRESS:PORT` of `/metrics`; not served where absent. Takes `metricsTls`. */
+  metricsListen?: string
+  /** The pair shown there; what it believes is not looked at. */
+  metricsTls?: TlsSource
+  /** Whether anybody may read them. */
+  anonymousMetrics?: boolean
   /** How the certificates of the installation are kept in Secrets; absent where somebody else makes them. */
   certificates?: CertificatePolicy
   /** `ADDRESS:PORT` at which workers get their certificates; they do not where absent. Takes `certificates`. */
@@ -55,6 +66,8 @@ export interface RunningController extends AsyncDisposable {
   healthUrl?: string
   /** Where workers enrol, if they do. */
   enrolUrl?: string
+  /** Where its metrics are served, if they are. */
+  metricsUrl?: string
 }
 
 /** Reconciles the VMs of a Kubernetes API with the guests on the workers, whenever this process leads. */
@@ -63,7 +76,9 @@ export async function openControllerRole(options: ControllerRoleOptions): Promis
   await using stack = new AsyncDisposableStack()
   // What can be wrong here is found before anybody else is asked.
   const prepared = stack.use(await prepareTls(options.tls, log))
-  const { client, store } = stack.use(await openCluster(options))
+  const metricsTls = options.metricsTls && stack.use(await prepareTls(options.metricsTls, log))
+  const metrics = openRoleMetrics(log)
+  const { client, store } = stack.use(await openCluster(options, watchCalls(metrics)))
   const access = { store, namespace, clock: systemClock, signal: options.signal }
   // Every controller keeps them, whoever leads: each write is refused where somebody else was quicker.
   const certificates = options.certificates
@@ -89,7 +104,12 @@ export async function openControllerRole(options: ControllerRoleOptions): Promis
     async () => (await store.list(KUBEVIRTS, { namespace })).items,
   )
   const foreignUses = buildForeignUses(buildReviewAuthorizer(client, systemClock))
-  lead.start((signal) => startControllers({ ...parts, expander, foreignUses, config, signal }))
+  lead.start((signal) => startControllers({ ...parts, expander, foreignUses, config, metrics, signal }))
+  tellOfLead(metrics, { isLeading: () => lead.epoch() !== undefined, isReady: () => lead.isReady() })
+  metrics.add(
+    certificateSource({ 'worker-client': () => tls.current().cert, 'internal-ca': () => tls.current().ca }),
+  )
+  const served = metricsTls && stack.use(await serveMetrics(options, metrics, client, metricsTls, access))
   const health =
     healthListen === undefined ? undefined : stack.use(await openHealth(healthListen, [lead.check()], log))
   const open = stack.move()
@@ -97,8 +117,24 @@ export async function openControllerRole(options: ControllerRoleOptions): Promis
     server: client.config.server,
     ...(health && { healthUrl: health.url }),
     ...(enrolment && { enrolUrl: enrolment.url }),
+    ...(served && { metricsUrl: served.url }),
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   }
+}
+
+/** Serves the metrics to whoever shows a token of somebody who may `get` them. */
+async function serveMetrics(
+  { metricsListen, anonymousMetrics, log }: ControllerRoleOptions,
+  metrics: Metrics,
+  client: KubeClient,
+  prepared: PreparedTls,
+  access: Omit<SecretAccess, 'log'>,
+): Promise<MetricsListener> {
+  if (metricsListen === undefined) throw new RangeError('--metrics-cert takes --metrics-listen')
+  const tls = await prepared.open(access)
+  metrics.add(certificateSource({ metrics: () => tls.current().cert }))
+  const admit = anonymousMetrics ? async () => {} : admitReviewed(client)
+  return openMetricsListener(metricsListen, { metrics, tls, admit, log })
 }
 
 interface EnrolmentAccess extends Omit<SecretAccess, 'log'> {

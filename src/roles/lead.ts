@@ -50,6 +50,11 @@ export class Lead implements Leadership, AsyncDisposable {
     return this.#term?.epoch()
   }
 
+  /** Whether this process could take the lead: it knows who has it. */
+  isReady(): boolean {
+    return this.#election.leader() !== undefined
+  }
+
   /** From now on does `work` whenever we lead; it is ended before anybody else can have taken over. */
   start(work: (signal: AbortSignal) => Promise<AsyncDisposable>): void {
     this.#leading = this.#lead(work)

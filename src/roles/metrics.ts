@@ -39,3 +39,14 @@ export function serveApiMetrics(app: FastifyInstance, metrics: Metrics, isOpen: 
   })
   registerMetrics(app, { text: (signal) => metrics.text(signal), contentType: CONTENT_TYPE, isOpen })
 }
+
+/** Says whether this controller leads, and whether it could. */
+export function tellOfLead(metrics: Metrics, lead: { isLeading(): boolean; isReady(): boolean }): void {
+  metrics.add({
+    source: 'leadership',
+    collect: () => [
+      { name: 'kubevirt_virt_controller_leading_status', labels: {}, value: lead.isLeading() ? 1 : 0 },
+      { name: 'kubevirt_virt_controller_ready_status', labels: {}, value: lead.isReady() ? 1 : 0 },
+    ],
+  })
+}

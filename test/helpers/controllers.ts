@@ -11,6 +11,7 @@ import type { Draft } from '../../src/kinds/meta.ts'
 import { EVENTS, VMIS, VMS } from '../../src/kinds/table.ts'
 import { openInformer } from '../../src/store/informer.ts'
 import { openEventRecorder } from '../../src/store/event-recorder.ts'
+import type { Metrics } from '../../src/metrics/exposition.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createFakeClock, turnUntil } from './fake-clock.ts'
 import type { FakeClock } from './fake-clock.ts'
@@ -37,6 +38,8 @@ export interface World {
   boot(name: string, other?: string): Promise<Vmi>
   /** Stops the controllers, and starts new ones on the same store and nodes. */
   restart(): Promise<void>
+  /** Stops the controllers. */
+  stop(): Promise<void>
 }
 
 /** What a test may want to be different. */
@@ -45,6 +48,7 @@ export interface WorldOptions {
   nodes?: Record<string, FakeNode>
   /** What service accounts may use of other namespaces; everything where absent. */
   foreignUses?: ControllerParts['foreignUses']
+  metrics?: Metrics
 }
 
 /** Starts the controllers; they end with the test. */
@@ -78,6 +82,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       foreignUses: options.foreignUses ?? (() => mayUseAll),
       migrationCertificates,
       config,
+      ...(options.metrics && { metrics: options.metrics }),
       random: () => 0,
     }
     stack.use(await startControllers(parts))
@@ -122,6 +127,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       node.tell(scheduled.metadata.uid, { phase: 'Running' })
       return vmiUntil(name, ({ status }) => status?.phase === 'Running')
     },
+    stop: () => running.disposeAsync(),
     async restart() {
       await running.disposeAsync()
       running = await start()

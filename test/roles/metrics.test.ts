@@ -1,7 +1,10 @@
 /** `/metrics` of `virtgate apiserver` and of embedded mode, over real TLS. */
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { KeyPair } from '../../certs/issue.ts'
 import { Agent, request } from 'undici'
+import { ELECTION_TIMES } from '../../src/lib/leadership.ts'
+import { openControllerRole } from '../../src/roles/controller.ts'
+import { eventually } from '../helpers/server.ts'
 import { parseExposition, valueOf } from '../helpers/exposition.ts'
 import { openFrontDoor, type FrontDoor } from '../helpers/front-door.ts'
 import { FAMILIES } from '../../src/metrics/families/index.ts'
@@ -81,4 +84,81 @@ test('an administrator reads those of embedded mode, a service account without t
   expect(valueOf(body, 'kubevirt_virt_api_ready_status')).toBe(1)
   expect((await ask({})).code).toBe(401)
   expect((await ask({}, await objects.tokenOf('kubevirt', 'kubevirt-handler'))).code).toBe(403)
+})
+
+describe('a controller', () => {
+  const stack = new AsyncDisposableStack()
+  let url: string
+  const GAUGES = ['kubevirt_virt_controller_leading_status', 'kubevirt_virt_controller_ready_status']
+
+  beforeAll(async () => {
+    const { objects } = door
+    const { client } = objects
+    const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'prometheus' } }
+    await client.call({ method: 'POST', path: '/api/v1/namespaces/default/serviceaccounts', body: account })
+    await client.call({
+      method: 'PATCH',
+      path: '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/scrapers',
+      contentType: 'application/merge-patch+json',
+      body: { subjects: [{ kind: 'ServiceAccount', namespace: 'default', name: 'prometheus' }] },
+    })
+    const stop = new AbortController()
+    stack.defer(() => stop.abort())
+    const { cert, key, ca } = objects.certificates.files('controller')
+    const controller = stack.use(
+      await openControllerRole({
+        kubeconfig: await objects.kubeconfigOf('kubevirt', 'kubevirt-controller'),
+        ownNodes: false,
+        failoverAfterMs: undefined,
+        election: ELECTION_TIMES,
+        installNamespace: 'kubevirt',
+        // Nobody listens there.
+        node: ['node01=127.0.0.1:9'],
+        tls: { cert, key, ca },
+        metricsListen: '127.0.0.1:0',
+        metricsTls: { ...door.serving, ca: door.serving.cert },
+        log: door.log,
+        signal: stop.signal,
+      }),
+    )
+    url = controller.metricsUrl ?? ''
+  })
+  afterAll(() => stack.disposeAsync())
+
+  const ask = (token?: string, path = '') =>
+    read(
+      `${url}${path}`,
+      { ca: door.people.cert },
+      token === undefined ? {} : { authorization: `Bearer ${token}` },
+    )
+
+  test('tells of its lead and of the objects, to the token of somebody who may read', async () => {
+    const token = await door.objects.tokenOf('default', 'prometheus')
+    const body = await eventually('it leads', 20_000, async () => {
+      const answer = await ask(token)
+      expect(answer.code).toBe(200)
+      return answer.body.includes('kubevirt_vmi_migrations_in_pending_phase 0') && answer.body
+    })
+    expect(GAUGES.map((name) => valueOf(body, name))).toEqual([1, 1])
+    const families = parseExposition(body)
+    for (const [name, { type }] of families) expect(FAMILIES).toHaveProperty([name, 'type'], type)
+    expect(valueOf(body, 'kubevirt_workqueue_depth', { name: 'virt-controller-vmi' })).toBe(0)
+    expect(families.get('kubevirt_rest_client_requests_total')?.samples.length).toBeGreaterThan(3)
+    const ends = families.get('virtgate_certificate_not_after_timestamp_seconds')?.samples ?? []
+    expect(ends.map(({ labels }) => labels['certificate'])).toEqual([
+      'worker-client',
+      'internal-ca',
+      'metrics',
+    ])
+  })
+
+  test.each([
+    ['nobody', async () => undefined, 401],
+    ['a made-up token', async () => 'nonsense', 401],
+    ['an account without the role', () => door.objects.tokenOf('kubevirt', 'kubevirt-handler'), 403],
+  ])('tells %s nothing, whatever is asked for', async (_who, tokenOf, code) => {
+    const token = await tokenOf()
+    expect((await ask(token)).code).toBe(code)
+    expect((await ask(token, '/else')).code).toBe(code)
+  })
 })

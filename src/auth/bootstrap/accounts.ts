@@ -61,9 +61,9 @@ export function controllerRules(grants: readonly SubresourceGrant[]): PolicyRule
     rule('', ['nodes', 'nodes/status'], [...READ, 'create', 'update', 'patch']),
     rule('scheduling.k8s.io', ['priorityclasses'], READ),
     rule('coordination.k8s.io', ['leases'], WRITE),
-    // Whose tokens workers enrol with.
+    // Whose tokens workers enrol with, and read metrics.
     rule('authentication.k8s.io', ['tokenreviews'], ['create']),
-    // Whether the service account of a VM may have what the VM names in another namespace.
+    // Whether the service account of a VM may have what the VM names in another namespace; who may read metrics.
     rule('authorization.k8s.io', ['subjectaccessreviews'], ['create']),
     rule('apps', ['controllerrevisions'], WRITE),
     rule('kubevirt.io', ['*'], WRITE),

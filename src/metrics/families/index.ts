@@ -1,4 +1,5 @@
 import { APISERVER_FAMILIES } from './apiserver.ts'
+import { CONTROLLER_FAMILIES } from './controller.ts'
 import type { HistogramFamily } from './family.ts'
 import { OWN_FAMILIES } from './own.ts'
 import { PROCESS_FAMILIES } from './process.ts'
@@ -7,6 +8,7 @@ import { SHARED_FAMILIES } from './shared.ts'
 /** Every family there is. Nothing else can be told. */
 export const FAMILIES = {
   ...APISERVER_FAMILIES,
+  ...CONTROLLER_FAMILIES,
   ...SHARED_FAMILIES,
   ...PROCESS_FAMILIES,
   ...OWN_FAMILIES,
