@@ -48,11 +48,11 @@ export async function makeMigrationTls(uid: string): Promise<{ source: Migration
 
 const COUNTER = `#!/bin/sh
 i=0
-echo start >/tmp/state
+dd if=/dev/urandom of=/tmp/one bs=64k count=16 2>/dev/null
 while [ ! -e /tmp/stop ]; do
   i=$((i+1))
   echo "count $i"
-  dd if=/dev/urandom of=/tmp/memory bs=64k count=16 conv=notrunc 2>/dev/null
+  dd if=/tmp/one of=/tmp/memory bs=64k conv=notrunc 2>/dev/null
   echo "record $i end" | dd of=/dev/vda bs=512 seek=$i conv=notrunc,sync,fsync 2>/dev/null
   usleep 30000
 done

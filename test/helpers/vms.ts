@@ -4,7 +4,8 @@ import { hasReason } from '../../src/lib/errors.ts'
 import { dialStream } from '../../src/kube/stream.ts'
 import type { KubeClient } from '../../src/kube/client.ts'
 import { subresourcePath } from '../../src/cli/context.ts'
-import { GUEST_KERNEL_ARGS, GUEST_REFERENCE } from '../../src/guest/guest-image.ts'
+import { GUEST_REFERENCE } from '../../src/guest/guest-image.ts'
+import { TEST_KERNEL_ARGS } from './guest.ts'
 import { eventually } from './server.ts'
 
 /** What a test may want to be different about its VM. */
@@ -45,7 +46,7 @@ export function helloVm(name: string, options: HelloOptions = {}) {
                   kernelPath: '/boot/vmlinuz',
                   initrdPath: '/boot/initrd.img',
                 },
-                kernelArgs: `${GUEST_KERNEL_ARGS} virtgate.hostname=${name} ${kernelArgs}`.trim(),
+                kernelArgs: `${TEST_KERNEL_ARGS} virtgate.hostname=${name} ${kernelArgs}`.trim(),
               },
             },
             devices: { rng: {}, interfaces: [{ name: 'default', masquerade: {} }] },

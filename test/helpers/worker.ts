@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { defaultCacheDir } from '../../src/guest/debian.ts'
-import { GUEST_KERNEL_ARGS, GUEST_REFERENCE, importGuest } from '../../src/guest/guest-image.ts'
+import { GUEST_REFERENCE, importGuest } from '../../src/guest/guest-image.ts'
 import type { Vmi, VmiSpec } from '../../src/kinds/kubevirt.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import type { Log } from '../../src/lib/log.ts'
@@ -14,7 +14,7 @@ import { probeQemu } from '../../src/qemu/probe.ts'
 import type { GuestRef, GuestReport, NodeUpdate, SyncRequest } from '../../src/rpc/actions.ts'
 import { openImageStore } from '../../src/worker/images/store.ts'
 import { openWorker, type Worker, type WorkerOptions } from '../../src/worker/worker.ts'
-import { guestAssets } from './guest.ts'
+import { guestAssets, TEST_KERNEL_ARGS } from './guest.ts'
 
 /** Says nothing. */
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} }
@@ -98,7 +98,7 @@ export function guestVmi(
               kernelPath: '/boot/vmlinuz',
               initrdPath: '/boot/initrd.img',
             },
-            kernelArgs: `${GUEST_KERNEL_ARGS} virtgate.hostname=${name} ${kernelArgs}`.trim(),
+            kernelArgs: `${TEST_KERNEL_ARGS} virtgate.hostname=${name} ${kernelArgs}`.trim(),
           },
         },
         ...spec.domain,
