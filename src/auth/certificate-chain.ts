@@ -1,5 +1,5 @@
 /** Whether a client's certificate comes from an authority; for every authenticator that goes by certificates. */
-import { X509Certificate } from 'node:crypto'
+import { X509Certificate, type KeyObject } from 'node:crypto'
 
 /** Extended key usage: TLS web client authentication (RFC 5280, 4.2.1.12). */
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2'
@@ -23,7 +23,8 @@ export function parseBundle(pem: string): X509Certificate[] {
 /**
  * Finds the way from a client's certificate to one of `authorities`, over `intermediates` where need be;
  * `undefined` where there is none. Every signature is checked, that issuers may issue, and that the certificate is meant
- * for clients (a certificate that does not say so is refused: security A1). Dates are in the answer.
+ * for clients (a certificate that does not say so is refused: security A1), and that no key can be guessed (security E2).
+ * Dates are in the answer.
  *
  * `intermediates` come from the client: nothing about them is believed. Name and path length constraints are not looked
  * at; those who set them hold the authority's key.
@@ -37,12 +38,23 @@ export function proveLeaf(
   const path = findPath(leaf, new Set(intermediates.filter(mayIssueClients)), authorities)
   if (!path) return undefined
   const all = [leaf, ...path]
+  if (!all.every(({ publicKey }) => isStrong(publicKey))) return undefined
   return {
     leaf,
     intermediates: path.slice(0, -1),
     notBefore: Math.max(...all.map(({ validFromDate }) => validFromDate.getTime())),
     notAfter: Math.min(...all.map(({ validToDate }) => validToDate.getTime())),
   }
+}
+
+/** Curves and hashes of 256 bits, and RSA as OpenSSL has it at its second level, which is Node's own elsewhere. */
+const RSA_BITS = 2048
+const CURVES: readonly unknown[] = ['prime256v1', 'secp384r1', 'secp521r1']
+
+function isStrong({ asymmetricKeyType: type, asymmetricKeyDetails: details }: KeyObject): boolean {
+  if (type === 'rsa' || type === 'rsa-pss') return (details?.modulusLength ?? 0) >= RSA_BITS
+  if (type === 'ec') return CURVES.includes(details?.namedCurve)
+  return type === 'ed25519' || type === 'ed448'
 }
 
 /** Whether the dates of the chain are good at `time`, milliseconds since 1970. */

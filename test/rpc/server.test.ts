@@ -12,7 +12,7 @@ import { WorkerUnreachable } from '../../src/rpc/unreachable.ts'
 import type { RpcTls } from '../../src/rpc/wire.ts'
 import { memoryLog } from '../helpers/api.ts'
 import { RecordingWorker, GUEST, INFO, reportOf, syncOf } from '../helpers/recording-worker.ts'
-import { makeAuthority, type TestAuthority } from '../helpers/pki.ts'
+import { makeAuthority, rsaPair, type TestAuthority } from '../helpers/pki.ts'
 
 const ROLES = {
   controller: { role: 'controller' },
@@ -159,6 +159,17 @@ describe('E1, E2: who may call whom', () => {
     const { worker, port } = await serve(new RecordingWorker(), await make())
     await expect(connect(port).info()).rejects.toBeInstanceOf(WorkerUnreachable)
     expect(worker.asked).toEqual([])
+  })
+
+  test.each([
+    [2048, true],
+    [1024, false],
+  ])('E2: a caller with an RSA key of %i bits gets in: %s', async (bits, isIn) => {
+    const { port } = await serve()
+    const pair = await rsaPair(authority, 'test', bits, CALLERS[0])
+    // This side would not show a weak one.
+    const ciphers = 'DEFAULT:@SECLEVEL=0'
+    expect(await isAnswered(port, { ca: authority.cert, ...pair, ciphers })).toBe(isIn)
   })
 
   test('E5: nobody gets in without a certificate or with TLS 1.2', async () => {

@@ -15,7 +15,7 @@ import type { KeyPair } from '../../certs/issue.ts'
 import { GROUP } from '../../src/http/group.ts'
 import { openFrontDoor, type FrontDoor } from '../helpers/front-door.ts'
 import { rawClient } from '../helpers/front-proxy.ts'
-import { servingPair } from '../helpers/pki.ts'
+import { makeAuthority, rsaPair, servingPair } from '../helpers/pki.ts'
 import { eventually } from '../helpers/server.ts'
 
 const NS = `/apis/${GROUP}/v1/namespaces/default`
@@ -61,6 +61,28 @@ test('E2: nothing but what is listed here leaves the verification of a peer to o
     'src/worker/network/vsock.ts',
     'src/worker/probes/http.ts',
   ])
+})
+
+describe('E2: a certificate for the name of kube-apiserver', () => {
+  const day = 86_400_000
+  const name = { usage: 'client', commonName: 'front-proxy-client' } as const
+  // The weakest that this side has, so that it is the server that refuses.
+  const anyKey = { ciphers: 'DEFAULT:@SECLEVEL=0' }
+
+  test.each<[string, number, () => Promise<KeyPair>]>([
+    ['of 2,048 bits', 404, () => rsaPair(door.ca, name.commonName, 2048)],
+    ['of 1,024 bits', 401, () => rsaPair(door.ca, name.commonName, 1024)],
+    ['that has expired', 401, () => door.ca.issue({ ...name, now: new Date(Date.now() - 3 * day), days: 1 })],
+    ['that is not valid yet', 401, () => door.ca.issue({ ...name, now: new Date(Date.now() + day / 2) })],
+    ['of another authority', 401, async () => (await makeAuthority('front proxy authority')).issue(name)],
+    ['signed by itself', 401, () => makeAuthority(name.commonName)],
+    ['for servers', 401, () => door.ca.issue({ ...name, usage: 'server' })],
+    ['of another name', 401, () => door.ca.issue({ ...name, commonName: 'front-proxy-client2' })],
+  ])('%s gets %i', async (_what, code, make) => {
+    const client = await rawClient(door.port, { ca: door.people.cert, ...(await make()), ...anyKey })
+    expect((await client.ask('PUT', `${NS}/virtualmachines/absent/start`, ADMIN)).code).toBe(code)
+    client.socket.destroy()
+  })
 })
 
 describe('E4: what a worker holds opens nothing in the Kubernetes API', () => {
