@@ -5,12 +5,14 @@ import type { Authorizer } from '../auth/access.ts'
 import { authorize } from '../auth/denied.ts'
 import { systemClock, type Clock } from '../lib/clock.ts'
 import { badRequest } from '../lib/errors.ts'
+import type { FairQueueLimits } from '../lib/fair-queue.ts'
 import type { Log } from '../lib/log.ts'
 import type { SessionCounter } from '../metrics/sessions.ts'
 import type { Parts, Subresource } from '../subresources/subresource.ts'
 import { Auditor, type AuditLog } from './audit.ts'
 import { identify, redeemTicket, type Identification } from './authenticate.ts'
 import { signalOf } from './call.ts'
+import { LANE_LIMITS, openLane } from './lane.ts'
 import { cutConnectionsAtClose } from './connections.ts'
 import { answerUnknownPaths } from './not-found.ts'
 import { Sessions, type SessionLimits } from './sessions.ts'
@@ -32,6 +34,8 @@ export interface ServerOptions extends Identification {
   /** From which pages a browser may open streams, besides our own. None by default. */
   allowedOrigins?: AllowedOrigins
   limits?: Partial<SessionLimits>
+  /** How many requests are served at the same time, and how many of one user. */
+  lane?: FairQueueLimits
   clock?: Clock
   /** Who did what is written here; to `log` where absent. */
   audit?: AuditLog
@@ -125,6 +129,7 @@ function requireAccess(app: FastifyInstance): void {
 
 /** Finds out who is asking and whether they may, before anything else is done. */
 function addGate(app: FastifyInstance, options: ServerOptions, tickets: Tickets): void {
+  const enterLane = openLane(options.lane ?? LANE_LIMITS)
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-content-type-options', 'nosniff')
     // After an upgrade that failed, the connection is never read again (security: A6).
@@ -134,7 +139,11 @@ function addGate(app: FastifyInstance, options: ServerOptions, tickets: Tickets)
       const signal = signalOf(reply.raw)
       request.ticket = await redeemTicket(tickets, request)
       request.user = request.ticket?.user ?? (await identify(options, request, signal))
-      if (access) await authorize(options.authorizer, request.user, access(request), signal)
+      if (access) {
+        const wants = access(request)
+        await enterLane(request, reply, { user: request.user, wants, signal })
+        await authorize(options.authorizer, request.user, wants, signal)
+      }
     }
     if (request.ws && !request.routeOptions.config?.isStream && !request.is404) {
       throw badRequest('nothing can be upgraded to here')

@@ -11,7 +11,10 @@ import { connect as connectTls } from 'node:tls'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { GROUP } from '../../src/http/group.ts'
+import { registerReadiness } from '../../src/http/readiness.ts'
+import { apiOf, type TestApi } from '../helpers/api.ts'
 import { openFrontDoor, type FrontDoor } from '../helpers/front-door.ts'
+import { makeAuthority, servingPair, type TestAuthority } from '../helpers/pki.ts'
 
 const BASE = `/apis/${GROUP}/v1`
 const START = `${BASE}/namespaces/default/virtualmachines/absent/start`
@@ -107,6 +110,72 @@ describe('H1: HTTP/2', () => {
     stream.on('close', () => end.resolve('refused'))
     expect([431, 'refused']).toContain(await end.promise)
     expect(await askAnew()).toBe(404)
+  })
+})
+
+describe('H3: a user who asks for too much', () => {
+  const path = `${BASE}/namespaces/ns1/virtualmachines/vm1/start`
+  /** Until then nobody learns whether the greedy one may. */
+  const decided = Promise.withResolvers<void>()
+  const atWork: string[] = []
+  let api: TestApi
+  let root: string
+  let authority: TestAuthority
+
+  beforeAll(async () => {
+    authority = await makeAuthority()
+    const review = async ({ name }: { name: string }) => {
+      atWork.push(name)
+      if (name === 'greedy') await decided.promise
+      return { allowed: false, reason: '' }
+    }
+    api = apiOf({}, { tls: await servingPair(authority), authorizer: { review } })
+    registerReadiness(api.app, [], api.log)
+    root = await api.app.listen({ port: 0, host: '127.0.0.1' })
+  })
+  afterAll(() => api.app.close())
+
+  interface Got {
+    code: unknown
+    retryAfter: unknown
+  }
+
+  function send(session: ClientHttp2Session, user: string, method = 'PUT'): Promise<Got> {
+    const stream = session.request({ ':method': method, ':path': path, authorization: `Bearer ${user}` })
+    const got = Promise.withResolvers<Got>()
+    stream.on('response', (head) => got.resolve({ code: head[':status'], retryAfter: head['retry-after'] }))
+    stream.on('error', (error) => got.reject(error))
+    stream.resume().end()
+    return got.promise
+  }
+
+  async function open(): Promise<ClientHttp2Session> {
+    const session = connectHttp2(root, { ca: authority.cert })
+    opened.push(session)
+    await once(session, 'remoteSettings')
+    return session
+  }
+
+  test('has a share of the server, waits for the rest, and is told to come back; others are served meanwhile', async () => {
+    const sessions = await Promise.all([open(), open()])
+    const answers = sessions.flatMap((session) => Array.from({ length: 200 }, () => send(session, 'greedy')))
+    const early: Got[] = []
+    for (const answer of answers) void answer.then((got) => early.push(got))
+    await expect.poll(() => early.length, { timeout: 20_000 }).toBe(400 - 32 - 128)
+    expect(new Set(early.map((got) => JSON.stringify(got)))).toEqual(
+      new Set([JSON.stringify({ code: 429, retryAfter: '1' })]),
+    )
+    expect(atWork.filter((name) => name === 'greedy').length).toBe(32)
+    const other = await open()
+    expect((await send(other, 'modest')).code).toBe(403)
+    const health = other.request({ ':path': '/livez' })
+    expect((await once(health, 'response'))[0][':status']).toBe(200)
+    health.close()
+    decided.resolve()
+    const codes = (await Promise.all(answers)).map(({ code }) => code)
+    expect(codes.filter((code) => code === 403).length).toBe(32 + 128)
+    // Its share is given back.
+    expect((await send(other, 'greedy')).code).toBe(403)
   })
 })
 
