@@ -1,3 +1,4 @@
+import { parseExact } from '../lib/exact-json.ts'
 import type { User } from '../auth/access.ts'
 import type { Kind } from '../kinds/kind.ts'
 import type { Draft, KubeObject } from '../kinds/meta.ts'
@@ -76,6 +77,6 @@ async function* readWatch<T extends KubeObject>(
   const options = { ...selection, resourceVersion, allowWatchBookmarks: true }
   for await (const { type, json } of api.watch(kind, options, signal)) {
     // Parsed anew: the caller may change its copy.
-    yield { type, object: JSON.parse(json) as T }
+    yield { type, object: parseExact(json) as T }
   }
 }

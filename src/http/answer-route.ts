@@ -1,3 +1,4 @@
+import { formatExact } from '../lib/exact-json.ts'
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { userOf } from '../auth/route.ts'
@@ -25,7 +26,7 @@ export function addAnswerRoute(
       const call = callOf(request, deps, signalOf(reply.raw))
       const content = await subresource.run(call)
       reply.code(subresource.type === 'action' ? subresource.success : 200)
-      return content ? reply.type(JSON_TYPE).send(Buffer.from(JSON.stringify(content))) : reply.send()
+      return content ? reply.type(JSON_TYPE).send(Buffer.from(formatExact(content))) : reply.send()
     },
   })
 }

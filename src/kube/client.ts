@@ -1,3 +1,4 @@
+import { formatExact, parseExact } from '../lib/exact-json.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent, request } from 'undici'
 import { StatusError, type Status } from '../lib/errors.ts'
@@ -93,7 +94,7 @@ export function openKubeClient(
         ...(token && { authorization: `Bearer ${token}` }),
         ...(hasBody && { 'content-type': wanted.contentType ?? 'application/json' }),
       },
-      ...(hasBody && { body: JSON.stringify(wanted.body) }),
+      ...(hasBody && { body: formatExact(wanted.body) }),
       ...(wanted.signal && { signal: wanted.signal }),
     }).catch((error: unknown) => lost(wanted, error))
   }
@@ -135,7 +136,7 @@ export function openKubeClient(
       const { body } = await succeed(wanted)
       const text = await body.text().catch((error: unknown) => lost(wanted, error))
       // The caller names the type of what the API is known to answer at that path.
-      return (text === '' ? undefined : JSON.parse(text)) as T
+      return (text === '' ? undefined : parseExact(text)) as T
     },
     async *lines(wanted) {
       const { body } = await succeed(wanted, patience.silenceMs)

@@ -1,3 +1,4 @@
+import { formatExact } from './exact-json.ts'
 import { applyPatch, type Operation } from 'rfc6902'
 import { copyJson, isRecord, isSameJson, setMember } from './json.ts'
 
@@ -41,7 +42,7 @@ export function applyJsonPatch(document: unknown, operations: unknown): unknown 
     const name = `operation ${position} (${step.op} ${JSON.stringify(step.path)})`
     const settled = settle(holder, step, name)
     if (settled.op === 'copy') {
-      copied += JSON.stringify(locate(holder, settled.from, 'read', name).value)?.length ?? 0
+      copied += formatExact(locate(holder, settled.from, 'read', name).value)?.length ?? 0
       if (copied > COPIED_CHARACTERS_LIMIT) {
         throw new JsonPatchError(
           'too-large',

@@ -1,3 +1,5 @@
+import { formatExact } from './exact-json.ts'
+
 /**
  * Kubernetes quantities, such as `512Mi`, `1.5G`, `100m` or `1e3`, reckoned exactly with BigInt.
  * Source: "Quantity" in the Kubernetes API reference; contract: ADM-DEC-005, PRIM-010, MUT-P-004.
@@ -39,7 +41,7 @@ const DECIMAL_POWERS: Record<string, number> = {
 const BINARY_SUFFIXES = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei']
 
 /** What a quantity may be in JSON. */
-export type QuantityText = string | number
+export type QuantityText = string | number | bigint
 
 function divideAwayFromZero(dividend: bigint, divisor: bigint): bigint {
   const quotient = dividend / divisor
@@ -57,7 +59,7 @@ function plainThousandths(text: QuantityText): number | undefined {
 
 function notAQuantity(text: QuantityText): RangeError {
   return new RangeError(
-    `${JSON.stringify(text)} is not a quantity: write a number and a unit, such as 512Mi or 1.5G`,
+    `${formatExact(text)} is not a quantity: write a number and a unit, such as 512Mi or 1.5G`,
   )
 }
 
@@ -98,7 +100,7 @@ export function unboundedNano(text: QuantityText): bigint {
 
 /** Whether `text` is a quantity. */
 export function isQuantity(text: unknown): text is QuantityText {
-  if (typeof text !== 'string' && typeof text !== 'number') return false
+  if (typeof text !== 'string' && typeof text !== 'number' && typeof text !== 'bigint') return false
   if (typeof text === 'string' && PLAIN.test(text)) return true
   return String(text).trim().length <= LENGTH_LIMIT && PATTERN.test(String(text).trim())
 }

@@ -3,7 +3,7 @@ import type { LimitRange, LimitRangeItem, ResourceList } from '../kinds/quota.ts
 import { duplicateValue, forbiddenValue, invalidValue, requiredValue } from '../lib/causes.ts'
 import type { Cause } from '../lib/errors.ts'
 import { FieldPath } from '../lib/field-path.ts'
-import { compareQuantities, isQuantity } from '../lib/quantity.ts'
+import { compareQuantities, isQuantity, type QuantityText } from '../lib/quantity.ts'
 
 const TYPES = ['Container', 'Pod', 'PersistentVolumeClaim']
 
@@ -68,7 +68,7 @@ function* ratioFaults({ maxLimitRequestRatio: ratios }: LimitRangeItem, at: Fiel
 }
 
 function shared(left: ResourceList = {}, right: ResourceList = {}) {
-  return Object.entries(left).flatMap(([name, low]): [string, string | number, string | number][] => {
+  return Object.entries(left).flatMap(([name, low]): [string, QuantityText, QuantityText][] => {
     const high = right[name]
     return isQuantity(low) && isQuantity(high) ? [[name, low, high]] : []
   })

@@ -1,3 +1,4 @@
+import { formatExact } from '../lib/exact-json.ts'
 import type { Duplex } from 'node:stream'
 import type {
   Actions,
@@ -181,7 +182,7 @@ class Client implements NodeClient {
 
   portForward(guest: GuestRef, options: PortForwardOptions, signal?: AbortSignal): Promise<Duplex> {
     const path = `${pathOf(guest)}/portforward`
-    const query = { ...namesOf(guest), options: JSON.stringify(options) }
+    const query = { ...namesOf(guest), options: formatExact(options) }
     return this.#transport.dial(path, query, { signal, halfClose: true, timeoutMs: FORWARD_TIMEOUT_MS })
   }
 
@@ -226,7 +227,7 @@ class Client implements NodeClient {
   }
 
   #dial(guest: GuestRef, what: string, options: object, signal?: AbortSignal): Promise<Duplex> {
-    const query = { ...namesOf(guest), options: JSON.stringify(options) }
+    const query = { ...namesOf(guest), options: formatExact(options) }
     return this.#transport.dial(`${pathOf(guest)}/${what}`, query, { signal })
   }
 

@@ -1,3 +1,4 @@
+import { roundNumbers } from '../lib/exact-json.ts'
 import type { Duplex } from 'node:stream'
 import { systemClock, type Clock } from '../lib/clock.ts'
 import type { StatusError } from '../lib/errors.ts'
@@ -44,7 +45,7 @@ export function connectInProcess(actions: Actions, log: Log, clock: Clock = syst
     const run = (guest: GuestRef, options: object, signal?: AbortSignal): Promise<void> => {
       // A method of this kind takes the options of its own type, which are passed on as they came.
       const method = actions[name].bind(actions) as Method<void>
-      return cross(name, () => method({ ...guest }, structuredClone(options), signal), signal)
+      return cross(name, () => method({ ...guest }, roundNumbers(options), signal), signal)
     }
     return run
   }
@@ -54,7 +55,7 @@ export function connectInProcess(actions: Actions, log: Log, clock: Clock = syst
       // As above.
       const method = actions[name].bind(actions) as Method<Duplex>
       const open = (): Promise<Duplex> =>
-        handOver(method({ ...guest }, structuredClone(options), signal), signal)
+        handOver(method({ ...guest }, roundNumbers(options), signal), signal)
       return cross(name, open, signal)
     }
     return run
@@ -63,11 +64,7 @@ export function connectInProcess(actions: Actions, log: Log, clock: Clock = syst
   return {
     info: (signal) => cross('info', async () => structuredClone(await actions.info(signal)), signal),
     sync: (request, signal) =>
-      cross(
-        'sync',
-        async () => structuredClone(await actions.sync(structuredClone(request), signal)),
-        signal,
-      ),
+      cross('sync', async () => structuredClone(await actions.sync(roundNumbers(request), signal)), signal),
     remove: (guest, options, signal) =>
       cross('remove', () => actions.remove({ ...guest }, { ...options }, signal), signal),
     report: (guest, signal) =>

@@ -1,3 +1,4 @@
+import { formatExact } from '../lib/exact-json.ts'
 import type { Duplex } from 'node:stream'
 import { Agent, request } from 'undici'
 import type { Log } from '../lib/log.ts'
@@ -188,7 +189,7 @@ export class Transport implements AsyncDisposable {
         ...(epoch !== undefined && proof !== undefined && { [PROOF_HEADER]: proof }),
         ...(body !== undefined && { 'content-type': 'application/json' }),
       },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
+      ...(body !== undefined && { body: formatExact(body) }),
     })
     const { statusCode } = response
     const given = readProof(response.headers[PROOF_HEADER])

@@ -1,3 +1,4 @@
+import { parseExact } from '../lib/exact-json.ts'
 import { InstancetypeConflict } from '../instancetype/expand.ts'
 import { InstancetypeError } from '../instancetype/references.ts'
 import type { Vm } from '../kinds/kubevirt.ts'
@@ -52,7 +53,7 @@ function toVm(given: object): Vm {
 function parse(body: Buffer): JsonRecord {
   let value: unknown
   try {
-    value = JSON.parse(body.toString('utf8'))
+    value = parseExact(body.toString('utf8'))
   } catch (error) {
     const detail = error instanceof Error ? error.message : ''
     throw badRequest(`the request body must be a VirtualMachine as JSON: ${detail}`)

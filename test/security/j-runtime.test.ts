@@ -13,6 +13,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { WebSocket } from 'ws'
 import { GROUP } from '../../src/http/group.ts'
 import { openFrontDoor, type FrontDoor } from '../helpers/front-door.ts'
+import { rawClient } from '../helpers/front-proxy.ts'
 import { serveStreams, StreamGuest, streamOf, until, VMI_PATH } from '../helpers/stream-server.ts'
 
 const BASE = `/apis/${GROUP}/v1`
@@ -111,6 +112,101 @@ test('J1: a step of a JSON patch leads to no prototype', async () => {
     await expect(patched).rejects.toMatchObject({ code: 422 })
     expect('polluted' in {}).toBe(false)
   }
+})
+
+describe('J2: whole numbers of 64 bits are what they were', () => {
+  const VMS = '/apis/kubevirt.io/v1/namespaces/default/virtualmachines'
+  const GRACE = 'terminationGracePeriodSeconds'
+  const vm = (name: string, grace: string) =>
+    `{"apiVersion":"kubevirt.io/v1","kind":"VirtualMachine","metadata":{"name":"${name}"},"spec":{"runStrategy":"Halted",` +
+    `"template":{"spec":{"${GRACE}":${grace},"domain":{"devices":{}}}}}}`
+
+  /** Bytes as they come: what a client makes of them is not what is looked at. */
+  async function ask(method: string, path: string, body: string, type = 'application/json') {
+    const { ca, admin } = door.objects.certificates.current()
+    const client = await rawClient(Number(new URL(door.objects.url).port), { ca, ...admin })
+    const answer = await client.ask(method, path, [`Content-Type: ${type}`], body)
+    client.socket.destroy()
+    return answer
+  }
+
+  test.each(['9007199254740993', '9223372036854775807', '-9007199254740993'])(
+    '%s, through create, get, list, patches, YAML, watch and store',
+    async (grace) => {
+      const name = `j2${grace}`
+      const exact = new RegExp(`"${GRACE}":${grace}\\b`)
+      const said = async (method: string, path: string, body = '', type?: string) => {
+        const { code, body: text } = await ask(method, path, body, type)
+        expect([method, path, code < 300, text]).toEqual([method, path, true, expect.stringMatching(exact)])
+      }
+      await said('POST', VMS, vm(name, grace))
+      await said('GET', `${VMS}/${name}`)
+      await said('GET', VMS)
+      await said(
+        'PATCH',
+        `${VMS}/${name}`,
+        '{"metadata":{"labels":{"a":"b"}}}',
+        'application/merge-patch+json',
+      )
+      await said(
+        'PATCH',
+        `${VMS}/${name}`,
+        `{"spec":{"template":{"spec":{"${GRACE}":1}}}}`.replace('1', grace),
+        'application/merge-patch+json',
+      )
+      const operations = `[{"op":"test","path":"/spec/template/spec/${GRACE}","value":${grace}},{"op":"add","path":"/metadata/labels/c","value":"d"}]`
+      await said('PATCH', `${VMS}/${name}`, operations, 'application/json-patch+json')
+      await said(
+        'POST',
+        VMS,
+        `apiVersion: kubevirt.io/v1\nkind: VirtualMachine\nmetadata: {name: y${name}}\nspec: {runStrategy: Halted, template: {spec: {${GRACE}: ${grace}, domain: {devices: {}}}}}\n`,
+        'application/yaml',
+      )
+      // Our client reads it and writes it back, as controllers do.
+      const { client } = door.objects
+      const path = `${VMS}/${name}`
+      const read = await client.call<object>({ method: 'GET', path })
+      await client.call({ method: 'PUT', path, body: read })
+      await said('GET', path)
+      const lines = client.lines({
+        method: 'GET',
+        path: VMS,
+        query: { watch: 'true', resourceVersion: '0', fieldSelector: `metadata.name=${name}` },
+      })
+      for await (const line of lines) {
+        expect(line).toMatch(exact)
+        break
+      }
+    },
+  )
+
+  test('one that has more than 64 bits is refused', async () => {
+    const { code, body } = await ask('POST', VMS, vm('j2-large', '9223372036854775808'))
+    expect([code, body]).toEqual([422, expect.stringContaining(GRACE)])
+  })
+
+  test.each(['mutate', 'validate'])(
+    'a webhook that is to %s neither rounds nor refuses one',
+    async (verb) => {
+      const client = await door.connect({}, door.webhookPort)
+      const object = vm('j2', '9223372036854775807')
+      const request =
+        '{"uid":"u","kind":{"group":"kubevirt.io","version":"v1","kind":"VirtualMachine"},"resource":{"group":"kubevirt.io",' +
+        `"version":"v1","resource":"virtualmachines"},"operation":"CREATE","namespace":"default","object":${object}}`
+      const review = `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":${request}}`
+      const { body } = await client.ask(
+        'POST',
+        `/virtualmachines-${verb}`,
+        ['Content-Type: application/json'],
+        review,
+      )
+      client.socket.destroy()
+      const { response } = JSON.parse(body)
+      expect(response).toMatchObject({ allowed: true })
+      const patch = Buffer.from(response.patch ?? '', 'base64').toString()
+      expect(patch).not.toMatch(/922337203685477580[0-68-9]/)
+    },
+  )
 })
 
 describe('J3: nobody’s broken connection ends the process', () => {

@@ -86,10 +86,13 @@ export function canonical({ name: type }: ObjectType, name: string, value: unkno
   return isList && Array.isArray(value) ? value.map((text) => canonicalAddress(String(text))) : value
 }
 
+/** Whole numbers that JavaScript would round come as `bigint`. */
 const within =
-  (low: number, high: number) =>
+  (low: number | bigint, high: number | bigint) =>
   (value: unknown): boolean =>
-    Number.isInteger(value) && Number(value) >= low && Number(value) <= high
+    typeof value === 'bigint'
+      ? value >= low && value <= high
+      : Number.isInteger(value) && Number(value) >= low && Number(value) <= high
 const isText = (value: unknown): boolean => typeof value === 'string'
 const DURATION = /^[+-]?(0|(\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))+$/
 const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/
@@ -99,9 +102,9 @@ export const FITS: Record<Scalar, (value: unknown) => boolean> = {
   str: isText,
   bool: (value) => typeof value === 'boolean',
   i32: within(-(2 ** 31), 2 ** 31 - 1),
-  int64: within(-(2 ** 63), 2 ** 63 - 1),
+  int64: within(-(2n ** 63n), 2n ** 63n - 1n),
   u32: within(0, 2 ** 32 - 1),
-  u64: within(0, 2 ** 64 - 1),
+  u64: within(0, 2n ** 64n - 1n),
   qty: isQuantity,
   time: (value) => isText(value) && MOMENT.test(String(value)) && !Number.isNaN(Date.parse(String(value))),
   duration: (value) => isText(value) && DURATION.test(String(value)),

@@ -1,4 +1,5 @@
 /** The schema step: whether a value has the shape of its type. Contract: ADM-SCH-010 … 022. */
+import { formatExact } from '../../lib/exact-json.ts'
 import { isRecord } from '../../lib/json.ts'
 import { typeNamed, type ObjectType, type Scalar, type Type } from './parse.ts'
 
@@ -86,8 +87,8 @@ export function mayBeNull({ name: type }: ObjectType, name: string): boolean {
 }
 
 const isText = (value: unknown): boolean => typeof value === 'string'
-const isWhole = (value: unknown): boolean => Number.isInteger(value)
-const isNumber = (value: unknown): boolean => typeof value === 'number'
+const isWhole = (value: unknown): boolean => Number.isInteger(value) || typeof value === 'bigint'
+const isNumber = (value: unknown): boolean => typeof value === 'number' || typeof value === 'bigint'
 const isMoment = (value: unknown): boolean =>
   typeof value === 'string' &&
   /^\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d)?([.,]\d+)?([Zz]|[+-]\d\d:?\d\d)?)?$/.test(value)
@@ -122,6 +123,6 @@ const NAMES: Record<Scalar, string> = {
 }
 
 function quote(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'absent'
+  const text = formatExact(value) ?? 'absent'
   return text.length > 60 ? `${text.slice(0, 60)}…` : text
 }

@@ -1,4 +1,5 @@
 /** The envelope of a webhook: AdmissionReview in, AdmissionReview out. Contract: admission-overview.md, 2 to 6. */
+import { formatExact, parseExact } from '../../lib/exact-json.ts'
 import type { User } from '../../auth/access.ts'
 import type { KubeObject } from '../../kinds/meta.ts'
 import { StatusError, type Cause } from '../../lib/errors.ts'
@@ -97,7 +98,7 @@ function responseOf(
     uid,
     allowed: true,
     ...(patch.length > 0 && {
-      patch: Buffer.from(JSON.stringify(patch)).toString('base64'),
+      patch: Buffer.from(formatExact(patch)).toString('base64'),
       patchType: 'JSONPatch',
     }),
     ...(warnings.length > 0 && { warnings }),
@@ -113,7 +114,7 @@ function parseReview(body: Buffer): { apiVersion: string; request: JsonRecord } 
   const members = scanMembers(body, DEPTH_LIMIT)
   if (members === undefined) return undefined
   try {
-    review = JSON.parse(body.toString('utf8'))
+    review = parseExact(body.toString('utf8'))
   } catch {
     // It is answered as what it is: nothing that can be read.
     return undefined

@@ -1,3 +1,4 @@
+import { formatExact } from '../../lib/exact-json.ts'
 import { createHash } from 'node:crypto'
 import { hasReason, StatusError } from '../../lib/errors.ts'
 import { isFinal, NODE_NAME_LABEL } from '../../kinds/kubevirt.ts'
@@ -153,7 +154,7 @@ function fingerprint({ vmi, ...others }: SyncRequest): string {
   const { annotations, labels: all = {} } = vmi.metadata
   const { [NODE_NAME_LABEL]: _node, [TARGET_NODE_LABEL]: _target, ...labels } = all
   return createHash('sha256')
-    .update(JSON.stringify([others, vmi.spec, labels, annotations]))
+    .update(formatExact([others, vmi.spec, labels, annotations]))
     .digest('base64')
 }
 

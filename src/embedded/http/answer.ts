@@ -1,3 +1,4 @@
+import { formatExact } from '../../lib/exact-json.ts'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { apiVersionOf, type Kind } from '../../kinds/kind.ts'
 import type { KubeObject } from '../../kinds/meta.ts'
@@ -85,7 +86,7 @@ export function send(
 ): FastifyReply {
   if (encoding === 'yaml') return sendText(reply, 'application/yaml', formatYaml(value))
   const indent = readFlag(request.query as RawQuery, 'pretty') ? 2 : undefined
-  return sendText(reply, 'application/json', JSON.stringify(value, null, indent))
+  return sendText(reply, 'application/json', formatExact(value, indent))
 }
 
 /** As bytes: to the media type of a text Fastify would add a charset, which Kubernetes does not send. */

@@ -1,3 +1,4 @@
+import { parseExact } from '../../lib/exact-json.ts'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { badRequest, unsupportedMediaType } from '../../lib/errors.ts'
 import { isRecord } from '../../lib/json.ts'
@@ -150,7 +151,7 @@ function parse(text: string, encoding: Encoding): unknown {
   if (encoding === 'yaml' && !text.trimStart().startsWith('{')) return parseYaml(text)
   checkDepth(text)
   try {
-    return JSON.parse(text)
+    return parseExact(text)
   } catch (error) {
     throw badRequest(`the body is not valid JSON: ${(error as SyntaxError).message}`)
   }

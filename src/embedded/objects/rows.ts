@@ -1,3 +1,4 @@
+import { parseExact } from '../../lib/exact-json.ts'
 import { refusedKind, type Kind } from '../../kinds/kind.ts'
 import type { KubeObject } from '../../kinds/meta.ts'
 import { notFound } from '../../lib/errors.ts'
@@ -7,7 +8,7 @@ import type { AnyObject, Target } from '../parts.ts'
 /** The object that a row holds: a new copy at each call. */
 export function parseObject(row: { json: string }): AnyObject {
   // Only objects are stored.
-  return JSON.parse(row.json) as AnyObject
+  return parseExact(row.json) as AnyObject
 }
 
 /** Where the target's row stands. */

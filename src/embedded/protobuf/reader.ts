@@ -52,9 +52,12 @@ export class WireReader {
     return { number, wire: tag % 8 }
   }
 
-  /** An `int32` or `int64`; beyond 2^53 it is rounded, as a number in JSON is. */
+  /** An `int32` or `int64`. Throws where it is more than JavaScript's numbers hold: nobody means that of a kind of Kubernetes. */
   readInteger(): number {
-    return Number(BigInt.asIntN(64, this.#readVarint()))
+    const start = this.#offset
+    const number = Number(BigInt.asIntN(64, this.#readVarint()))
+    if (!Number.isSafeInteger(number)) throw new WireError('a whole number has more than 53 bits', start)
+    return number
   }
 
   readFlag(): boolean {

@@ -1,3 +1,4 @@
+import { formatExact } from '../exact-json.ts'
 import { invalidValue, unsupportedValue } from '../causes.ts'
 import type { Cause } from '../errors.ts'
 import type { Schema } from './schema.ts'
@@ -9,7 +10,7 @@ export type ScalarCheck = (value: unknown, place: () => string) => Cause | undef
 export function typeName(value: unknown): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'array'
-  if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'number'
+  if (isWhole(value)) return 'integer'
   return typeof value
 }
 
@@ -26,7 +27,7 @@ export function wrongType(place: string, expected: string, value: unknown): Caus
 const LONGEST_SHOWN = 100
 
 function show(value: unknown): string {
-  const text = JSON.stringify(value)
+  const text = formatExact(value)
   return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text
 }
 
@@ -43,26 +44,26 @@ function formed(type: ScalarCheck, fits: (text: string) => boolean, hint: string
   }
 }
 
-function ranged(least: number, most: number): ScalarCheck {
+/** A whole number; one that JavaScript would round is a `bigint`. */
+function isWhole(value: unknown): value is number | bigint {
+  return Number.isInteger(value) || typeof value === 'bigint'
+}
+
+function ranged(least: number | bigint, most: number | bigint): ScalarCheck {
   return (value, place) => {
     const wrong = integer(value, place)
-    if (wrong || typeof value !== 'number' || (value >= least && value <= most)) return wrong
+    if (wrong || !isWhole(value) || (value >= least && value <= most)) return wrong
     return invalidValue(place(), `Invalid value: ${value}: must be between ${least} and ${most}`)
   }
 }
 
 const string = typed('string', (value) => typeof value === 'string')
 const boolean = typed('boolean', (value) => typeof value === 'boolean')
-const number = typed('number', (value) => typeof value === 'number')
-const integer = typed('integer', (value) => Number.isInteger(value))
-const textOrNumber = typed(
-  'string or number',
-  (value) => typeof value === 'string' || typeof value === 'number',
-)
-const textOrInteger = typed(
-  'string or integer',
-  (value) => typeof value === 'string' || Number.isInteger(value),
-)
+const isNumber = (value: unknown) => typeof value === 'number' || typeof value === 'bigint'
+const number = typed('number', isNumber)
+const integer = typed('integer', isWhole)
+const textOrNumber = typed('string or number', (value) => typeof value === 'string' || isNumber(value))
+const textOrInteger = typed('string or integer', (value) => typeof value === 'string' || isWhole(value))
 
 const QUANTITY = /^[+-]?(\d+(\.\d*)?|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?(\d+(\.\d*)?|\.\d+))?$/
 const TIME = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d([.,]\d+)?([Zz]|[+-]\d\d:\d\d)$/
@@ -76,8 +77,8 @@ const isBase64 = (text: string) => BASE64.test(text.replaceAll(/[\r\n]/g, ''))
 const BY_FORMAT: Record<string, ScalarCheck> = {
   int32: ranged(-(2 ** 31), 2 ** 31 - 1),
   uint32: ranged(0, 2 ** 32 - 1),
-  int64: ranged(-(2 ** 63), 2 ** 63),
-  uint64: ranged(0, 2 ** 64),
+  int64: ranged(-(2n ** 63n), 2n ** 63n - 1n),
+  uint64: ranged(0, 2n ** 64n - 1n),
   'int-or-string': textOrInteger,
   quantity: formed(textOrNumber, (text) => QUANTITY.test(text), 'a quantity, such as 500m, 2 or 1.5Gi'),
   'date-time': formed(string, isTime, 'a moment in RFC 3339, such as 2026-01-31T12:00:00Z'),

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { createConnection, type Socket } from 'node:net'
 import { isRecord } from '../../lib/json.ts'
-import { formatMessage } from '../qmp/json.ts'
+import { formatExact } from '../../lib/exact-json.ts'
 import { AgentError, AgentSilent } from './errors.ts'
 import { MARK, receiveLine } from './lines.ts'
 import { BadReply, parseReply } from './reply.ts'
@@ -83,7 +83,7 @@ export class AgentSession implements Disposable {
   }
 
   #send(execute: string, args?: object): void {
-    this.#socket.write(`${formatMessage({ execute, ...(args && { arguments: args }) })}\n`)
+    this.#socket.write(`${formatExact({ execute, ...(args && { arguments: args }) })}\n`)
   }
 }
 

@@ -1,4 +1,4 @@
-import { parseMessage } from '../qmp/json.ts'
+import { parseExact } from '../../lib/exact-json.ts'
 
 /** Members within members that an answer may have. Source: security F5. */
 const DEPTH_LIMIT = 16
@@ -19,7 +19,7 @@ export class BadReply extends Error {
 export function parseReply(line: Buffer): unknown {
   if (isTooDeep(line)) throw new BadReply(`its answer is nested more than ${DEPTH_LIMIT} deep`)
   try {
-    return parseMessage(line.toString('utf8'))
+    return parseExact(line.toString('utf8'))
   } catch (error) {
     throw new BadReply('its answer is no JSON', error)
   }

@@ -4,7 +4,7 @@ import { deadline } from './deadline.ts'
 import { dialMonitor } from './dial.ts'
 import { QmpClosed, QmpError } from './errors.ts'
 import { QmpEvents, type WaitOptions } from './events.ts'
-import { formatMessage, parseMessage } from './json.ts'
+import { formatExact, parseExact } from '../../lib/exact-json.ts'
 import { readLines } from './lines.ts'
 
 export { QmpClosed, QmpError, QmpTimeout } from './errors.ts'
@@ -118,7 +118,7 @@ class Connection implements QmpClient {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
     using _limit = deadline(command, timeoutMs, [signal], reject)
     this.#waiting.set(id, { command, resolve, reject })
-    this.#socket.write(`${formatMessage({ execute: command, ...(args && { arguments: args }), id })}\n`)
+    this.#socket.write(`${formatExact({ execute: command, ...(args && { arguments: args }), id })}\n`)
     try {
       // The caller names the type of what QEMU documents for the command.
       return (await promise) as T
@@ -172,7 +172,7 @@ class Connection implements QmpClient {
 
 function parseRecord(line: string): JsonRecord | undefined {
   try {
-    const message = parseMessage(line)
+    const message = parseExact(line)
     return isRecord(message) ? message : undefined
   } catch (error) {
     if (error instanceof SyntaxError) return undefined

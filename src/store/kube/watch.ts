@@ -1,3 +1,4 @@
+import { parseExact } from '../../lib/exact-json.ts'
 import { StatusError, type Status } from '../../lib/errors.ts'
 import type { Kind } from '../../kinds/kind.ts'
 import type { KubeObject } from '../../kinds/meta.ts'
@@ -36,7 +37,7 @@ export async function* watchObjects<T extends KubeObject>(
   })
   for await (const line of untilBroken(lines)) {
     // What the API is known to send on a watch.
-    const event = JSON.parse(line) as Line<T>
+    const event = parseExact(line) as Line<T>
     if (event.type === 'ERROR') throw StatusError.fromStatus(event.object, 500)
     yield event
   }

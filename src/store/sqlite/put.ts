@@ -1,3 +1,4 @@
+import { formatExact } from '../../lib/exact-json.ts'
 import type { DatabaseSync } from 'node:sqlite'
 import type { KubeObject } from '../../kinds/meta.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -23,7 +24,7 @@ export function preparePut(
     const { namespace = '', name, uid } = object.metadata
     const nowMs = clock.now()
     const previous = get({ kind, namespace, name })?.json
-    const json = JSON.stringify(object)
+    const json = formatExact(object)
     const type = previous === undefined ? 'ADDED' : 'MODIFIED'
     upsert.run(kind, namespace, name, uid, revision, nowMs, json)
     log.run(revision, kind, namespace, name, type, nowMs, previous ?? null)

@@ -1,3 +1,4 @@
+import { formatExact, parseExact } from '../../lib/exact-json.ts'
 import type { KubeObject } from '../../kinds/meta.ts'
 
 /** Where an object stands. `kind` is the key from `kindKey`, `namespace` is '' for cluster-scoped kinds. */
@@ -87,7 +88,7 @@ export function kindKey({ plural, group }: { plural: string; group: string }): s
 /** An object's JSON with another version: what a watch shows of one that is gone. */
 export function atRevision(json: string, revision: number): string {
   // Only objects are stored.
-  const object = JSON.parse(json) as KubeObject
+  const object = parseExact(json) as KubeObject
   object.metadata.resourceVersion = String(revision)
-  return JSON.stringify(object)
+  return formatExact(object)
 }
