@@ -1,5 +1,5 @@
-/** A part of virtgate that calls another one, or is called. */
-export type InternalRole = { role: 'controller' | 'apiserver' } | { role: 'worker'; node: string }
+/** A part of virtgate that calls another one, or is called; a `monitor` reads metrics, and may do nothing else. */
+export type InternalRole = { role: 'controller' | 'apiserver' | 'monitor' } | { role: 'worker'; node: string }
 
 const TRUST_DOMAIN = 'spiffe://virtgate/'
 

@@ -15,7 +15,9 @@ export const TLS_SECRETS = {
   apiserver: 'virtgate-apiserver-certs',
   /** Shown by the controller to workers. */
   controller: 'virtgate-controller-certs',
-  /** Shown by the controller to workers that enrol. */
+  /** Shown to workers by whoever reads their metrics. */
+  monitor: 'virtgate-monitor-certs',
+  /** Shown by the controller to workers that enrol, and to who reads its metrics. */
   enrolment: 'virtgate-enrolment-certs',
 } as const
 
@@ -32,6 +34,9 @@ export const RENEW_ANNOTATION = 'virtgate.io/renew'
 export const API_SERVICE_NAME = 'virt-api'
 /** The Service in front of the controllers, where workers enrol. */
 export const CONTROLLER_SERVICE_NAME = 'virt-controller'
+
+/** What the certificate of every worker is for, besides its node: who reads metrics goes by a name. */
+export const WORKER_SERVER_NAME = 'virt-handler'
 
 /** The Lease by which controllers agree on who leads. */
 export const LEADER_LEASE = 'virtgate-controller'

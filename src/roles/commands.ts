@@ -118,6 +118,11 @@ function addWorker(program: Command, signal: AbortSignal): void {
       'spiffe://virtgate/apiserver',
     ])
     .option('--listen <address:port>', 'where to serve', '0.0.0.0:8186')
+    .option(
+      '--metrics-listen <address:port>',
+      'where to serve /metrics to holders of a certificate for spiffe://virtgate/monitor, such as 0.0.0.0:8188',
+    )
+    .addOption(anonymousMetrics())
     .option('--host-disk <dir>', 'allow hostDisk volumes below this directory; may be repeated', collect, [])
     .option('--bridge <name>', 'allow guests on this bridge of the host; may be repeated', collect, [])
     .option('--backup-dir <dir>', 'allow backups below this directory; may be repeated', collect, [])
@@ -155,7 +160,8 @@ async function runWorker(options: WorkerCommandOptions, signal: AbortSignal): Pr
     log: openLog(options.logLevel),
     signal: stop,
   })
-  process.stdout.write(`${JSON.stringify({ listening: worker.port })}\n`)
+  const { port: listening, metricsUrl } = worker
+  process.stdout.write(`${JSON.stringify({ listening, ...(metricsUrl && { metrics: metricsUrl }) })}\n`)
   await aborted(stop)
 }
 

@@ -20,7 +20,7 @@ import { buildEmbeddedServer } from './embedded-server.ts'
 import { parseListen, urlOf } from './listen.ts'
 import { holdDataDir } from './lock.ts'
 import { AUDIT_LOG_DEFAULTS, openAuditLog, QEMU_LOG_MAXSIZE, type AuditLogOptions } from './log.ts'
-import { openRoleMetrics, tellOfLead } from './metrics.ts'
+import { openRoleMetrics, tellOfLead, tellOfNodes, tellOfWorkers } from './metrics.ts'
 import { readNodeNames } from './node-names.ts'
 import { KUBEVIRT_VERSION, readVersion } from './version.ts'
 
@@ -102,6 +102,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
   metrics.add(certificateSource(certificatesOf(certificates)))
   // There is one such process for a data directory.
   tellOfLead(metrics, { isLeading: () => true, isReady: () => true })
+  tellOfWorkers(metrics, () => nodes.directory.ready().length === names.length)
+  tellOfNodes(metrics, nodes.directory, log)
   const controllerEvents = stack.use(recorder(embedded, 'virtgate-controller', log))
   stack.use(
     await openControllers(embedded, dirs, nodes, certificates, { events: controllerEvents, metrics, log }),

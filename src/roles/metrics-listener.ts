@@ -1,16 +1,21 @@
 /** `/metrics` of processes that serve no API. */
+import { X509Certificate } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import type { FastifyRequest } from 'fastify'
+import { roleUri } from '../../certs/roles.ts'
+import { buildCertificateAuthenticator } from '../auth/client-certificate.ts'
 import { authorize } from '../auth/denied.ts'
 import { buildReviewAuthorizer } from '../auth/remote/authorizer.ts'
 import { buildReviewTokenReader } from '../auth/remote/token-reader.ts'
 import { buildTokenAuthenticator } from '../auth/service-account-tokens.ts'
 import { unionAuthenticator } from '../auth/authenticate.ts'
-import { identify } from '../http/authenticate.ts'
+import { credentialsOf, identify } from '../http/authenticate.ts'
 import { METRICS_PATH } from '../http/metrics-route.ts'
 import { buildMetricsServer } from '../http/metrics-server.ts'
 import { reloadTls } from '../http/tls.ts'
 import type { KubeClient } from '../kube/client.ts'
+import { StatusError, unauthorized } from '../lib/errors.ts'
+import { urisOf } from '../rpc/identity.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { CONTENT_TYPE, type Metrics } from '../metrics/exposition.ts'
@@ -50,6 +55,25 @@ export async function openMetricsListener(
   // It listens on a port, not on a socket in the file system.
   const { port: listening } = app.server.address() as AddressInfo
   return { url: urlOf(host, listening), [Symbol.asyncDispose]: () => app.close() }
+}
+
+/**
+ * Lets those read who show a certificate of the role `monitor`, from an authority in `roots`: a worker can ask nobody who
+ * somebody else is.
+ */
+export function admitMonitors(roots: () => string): (request: FastifyRequest) => Promise<void> {
+  const holders = buildCertificateAuthenticator(roots)
+  const wanted = roleUri({ role: 'monitor' })
+  return async (request) => {
+    const credentials = credentialsOf(request)
+    const { clientCertificate } = credentials
+    const holder = await holders.authenticate(credentials)
+    if (!holder || !clientCertificate) {
+      throw unauthorized('show a client certificate of the authority that this worker believes')
+    }
+    if (urisOf(new X509Certificate(clientCertificate).subjectAltName).includes(wanted)) return
+    throw new StatusError(403, 'Forbidden', `metrics are for holders of a certificate for ${wanted}`)
+  }
 }
 
 /** Lets those read who show a token of somebody who may `get` the path: kube-apiserver says who that is, and whether. */

@@ -6,8 +6,13 @@ import { registerMetrics } from '../http/metrics-route.ts'
 import { VMIS } from '../kinds/table.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
+import type { Reading } from '../metrics/reading.ts'
+import type { Nodes } from '../rpc/actions.ts'
 import type { ObjectReader } from '../store/store.ts'
-import { readVersion } from './version.ts'
+import { KUBEVIRT_VERSION, readVersion } from './version.ts'
+
+/** A worker gives each of its guests 2 s. */
+const NODE_MS = 5_000
 
 /** Metrics that begin with what every process tells of itself. */
 export function openRoleMetrics(log: Log): Metrics {
@@ -38,6 +43,38 @@ export function serveApiMetrics(app: FastifyInstance, metrics: Metrics, isOpen: 
     collect: () => [{ name: 'kubevirt_virt_api_ready_status', labels: {}, value: app.isDraining() ? 0 : 1 }],
   })
   registerMetrics(app, { text: (signal) => metrics.text(signal), contentType: CONTENT_TYPE, isOpen })
+}
+
+/** Says whether workers serve, and which version they are. */
+export function tellOfWorkers(metrics: Metrics, areReady: () => boolean): void {
+  const labels = { goversion: process.version, kubeversion: KUBEVIRT_VERSION }
+  metrics.add({
+    source: 'worker',
+    collect: () => [
+      { name: 'kubevirt_virt_handler_ready_status', labels: {}, value: areReady() ? 1 : 0 },
+      { name: 'kubevirt_info', labels, value: 1 },
+    ],
+  })
+}
+
+/** Tells what the workers of these nodes say of their guests; one that does not answer is left out. */
+export function tellOfNodes(metrics: Metrics, nodes: Pick<Nodes, 'ready' | 'find'>, log: Log): void {
+  const read = async (node: string, signal: AbortSignal): Promise<Reading[]> => {
+    const limited = AbortSignal.any([signal, AbortSignal.timeout(NODE_MS)])
+    return (await nodes.find(node)?.metrics(limited)) ?? []
+  }
+  metrics.add({
+    source: 'nodes',
+    async collect(signal) {
+      const readings = nodes.ready().map((node) =>
+        read(node, signal).catch((error: unknown) => {
+          log.warn({ err: error, node }, 'the figures of a node cannot be read')
+          return []
+        }),
+      )
+      return (await Promise.all(readings)).flat()
+    },
+  })
 }
 
 /** Says whether this controller leads, and whether it could. */

@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import type { LoadedFiles, WatchedFiles } from '../../certs/watch-files.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
+import { certificateSource } from '../metrics/certificates.ts'
+import type { Actions } from '../rpc/actions.ts'
 import { buildRpcServer } from '../rpc/server.ts'
 import {
   openWorkerIdentity,
@@ -10,6 +12,8 @@ import {
   type WorkerIdentityOptions,
 } from './enrolment/worker-identity.ts'
 import { parseListen } from './listen.ts'
+import { openRoleMetrics, tellOfWorkers } from './metrics.ts'
+import { admitMonitors, openMetricsListener, type MetricsListener } from './metrics-listener.ts'
 import { parseMigrationNetworks } from './migration-networks.ts'
 import { openLocalWorker } from './local-worker.ts'
 import { openWatchedTls, type Open } from './watched-tls.ts'
@@ -44,6 +48,10 @@ export interface WorkerRoleOptions {
   qemuLogMaxsize: number
   /** `NAME=IP`: the same for migrations that are bound to a network of that name. */
   migrationNetwork: readonly string[]
+  /** `ADDRESS:PORT` of `/metrics`; not served where absent. */
+  metricsListen?: string
+  /** Whether anybody may read them; else who has a certificate of the role `monitor`. */
+  anonymousMetrics?: boolean
   log: Log
   signal: AbortSignal
 }
@@ -54,6 +62,8 @@ export type EnrolmentOptions = Pick<WorkerIdentityOptions, 'controller' | 'contr
 /** A worker that listens. Closing it leaves its guests running. */
 export interface RunningWorker extends AsyncDisposable {
   port: number
+  /** Where its metrics are served, if they are. */
+  metricsUrl?: string
 }
 
 /** A node of its own, called over mutual TLS. It holds no credential for the API. */
@@ -92,11 +102,31 @@ export async function openWorkerRole(options: WorkerRoleOptions): Promise<Runnin
     buildRpcServer({ actions, fence, tls: tls.current(), allowedUris: options.allow, log }),
   )
   tls.onChange((loaded) => server.reload(loaded))
+  const metrics =
+    options.metricsListen && stack.use(await serveMetrics(options.metricsListen, options, actions, tls))
   const { host, port } = parseListen(options.listen)
   const listening = await server.listen(port, host)
   tls.announce?.(advertised(options, listening))
   const open = stack.move()
-  return { port: listening, [Symbol.asyncDispose]: () => open.disposeAsync() }
+  return {
+    port: listening,
+    ...(metrics && { metricsUrl: metrics.url }),
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
+  }
+}
+
+async function serveMetrics(
+  listen: string,
+  { anonymousMetrics, log }: WorkerRoleOptions,
+  actions: Actions,
+  tls: Open<LoadedFiles>,
+): Promise<MetricsListener> {
+  const metrics = openRoleMetrics(log)
+  tellOfWorkers(metrics, () => true)
+  metrics.add({ source: 'guests', collect: (signal) => actions.metrics(signal) })
+  metrics.add(certificateSource({ worker: () => tls.current().cert, 'internal-ca': () => tls.current().ca }))
+  const admit = anonymousMetrics ? async () => {} : admitMonitors(() => tls.current().ca)
+  return openMetricsListener(listen, { metrics, tls, admit, log })
 }
 
 /** A pair from files is known to controllers by their own options. */

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { Condition } from '../kinds/meta.ts'
 import type { Vmi, VmiStatus } from '../kinds/kubevirt.ts'
+import type { Reading } from '../metrics/reading.ts'
 import type { AttachmentConfig } from '../kinds/network-attachment.ts'
 
 /** Which guest an action is for. The UID decides; names are for messages. */
@@ -400,6 +401,9 @@ export interface Actions {
 
   /** What the node knows of the guest now. */
   report(guest: GuestRef, signal?: AbortSignal): Promise<GuestReport>
+
+  /** Figures of its guests, as they are now. A guest that does not answer within 2 s is left out. */
+  metrics(signal?: AbortSignal): Promise<Reading[]>
 
   /** A snapshot, then every change, until `signal` aborts or the connection ends. */
   watch(signal: AbortSignal): AsyncIterable<NodeUpdate>

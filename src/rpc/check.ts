@@ -1,5 +1,6 @@
 /** What crosses the wire is held against its type before anybody relies on it. */
 import { badRequest } from '../lib/errors.ts'
+import type { Reading } from '../metrics/reading.ts'
 import { isRecord, type JsonRecord } from '../lib/json.ts'
 import type { AgentInfo, GuestReport, NodeInfo, NodeUpdate, SyncRequest } from './actions.ts'
 
@@ -55,6 +56,24 @@ function checkData(value: unknown, at: string): void {
     const isText = Object.values(recordAt(data, `${at}.${name}`)).every((text) => typeof text === 'string')
     expect(isText, `${at}.${name}`)
   }
+}
+
+/** Throws 400 where `value` is no list of `Reading`s. */
+export function checkReadings(value: unknown): Reading[] {
+  expect(Array.isArray(value), 'readings')
+  for (const [index, found] of (value as unknown[]).entries()) {
+    const { name, labels, value: figure } = recordAt(found, `readings.${index}`)
+    expect(typeof name === 'string', `readings.${index}.name`)
+    expect(typeof figure === 'number', `readings.${index}.value`)
+    const areTexts = Object.values(recordAt(labels, `readings.${index}.labels`)).every(isText)
+    expect(areTexts, `readings.${index}.labels`)
+  }
+  // Each of them was looked at.
+  return value as Reading[]
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string'
 }
 
 /** Throws 400 where `value` is no `GuestReport`. */

@@ -26,7 +26,16 @@ import type {
   VncOptions,
   VsockOptions,
 } from './actions.ts'
-import { checkAgentInfo, checkInfo, checkPng, checkRecord, checkReport, checkUpdate } from './check.ts'
+import {
+  checkAgentInfo,
+  checkInfo,
+  checkPng,
+  checkReadings,
+  checkRecord,
+  checkReport,
+  checkUpdate,
+} from './check.ts'
+import type { Reading } from '../metrics/reading.ts'
 import { checkFacts, checkReply } from './options.ts'
 import { Transport, type CallOptions, type ConnectOptions } from './transport.ts'
 import type { RpcTls } from './wire.ts'
@@ -74,6 +83,10 @@ class Client implements NodeClient {
 
   info(signal?: AbortSignal): Promise<NodeInfo> {
     return this.#transport.call('/info', { signal, isRepeatable: true }, checkInfo)
+  }
+
+  metrics(signal?: AbortSignal): Promise<Reading[]> {
+    return this.#transport.call('/metrics', { signal, isRepeatable: true }, checkReadings)
   }
 
   sync(body: SyncRequest, signal?: AbortSignal): Promise<GuestReport> {

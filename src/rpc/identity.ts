@@ -41,8 +41,8 @@ export function expectServer(uri: string) {
   }
 }
 
-/** Node quotes names with unusual characters, which ours do not have: those never match. */
-function urisOf(subjectAltName: string | undefined): string[] {
+/** The URIs among the names of a certificate. Node quotes names with unusual characters, which ours do not have: those never match. */
+export function urisOf(subjectAltName: string | undefined): string[] {
   const names = subjectAltName?.split(', ') ?? []
   return names.filter((name) => name.startsWith('URI:')).map((name) => name.slice('URI:'.length))
 }

@@ -63,6 +63,7 @@ export function connectInProcess(actions: Actions, log: Log, clock: Clock = syst
 
   return {
     info: (signal) => cross('info', async () => structuredClone(await actions.info(signal)), signal),
+    metrics: (signal) => read('metrics', () => actions.metrics(signal), signal),
     sync: (request, signal) =>
       cross('sync', async () => structuredClone(await actions.sync(roundNumbers(request), signal)), signal),
     remove: (guest, options, signal) =>

@@ -39,6 +39,7 @@ const stream = (run: (actions: Actions, call: WireCall) => Promise<Duplex>): Rou
  */
 export const ROUTES: Readonly<Record<string, Route>> = {
   'GET /w/v1/info': call((actions, { signal }) => actions.info(signal)),
+  'GET /w/v1/metrics': call((actions, { signal }) => actions.metrics(signal)),
   'GET /w/v1/watch': { kind: 'watch', run: (actions, signal) => actions.watch(signal) },
   'PUT /w/v1/vmis/{uid}': fenced((actions, { body, guest, signal }) =>
     actions.sync(checkSync(parseJson(body), guest.uid), signal),

@@ -28,6 +28,7 @@ import { openUsbRedir } from './actions/usbredir.ts'
 import { openVnc } from './actions/vnc.ts'
 import { openVsock } from './actions/vsock.ts'
 import { LOCAL_MIGRATION_ADDRESS } from './migration/address.ts'
+import { buildFigureReader } from './figures/collect.ts'
 import { holdStateDir } from './files/hold.ts'
 import { checkRunDir, generatedDir, pinDir, type WorkerDirs } from './files/paths.ts'
 import { openFence, type NodeFence } from './fence/fence.ts'
@@ -165,6 +166,7 @@ interface Opened {
 
 function buildWorker({ options, parts, guests, watchers, fence, opened }: Opened): Worker {
   const info = buildInfo(options)
+  const figures = buildFigureReader(options)
   const ending = new AbortController()
   const watch = (signal: AbortSignal) =>
     watchers.watch(() => guests.reports(), AbortSignal.any([signal, ending.signal]))
@@ -174,6 +176,11 @@ function buildWorker({ options, parts, guests, watchers, fence, opened }: Opened
     sync: async (request) => (await guests.getOrCreate(request)).sync(request),
     remove: async (guest, removal) => guests.get(guest).remove(removal),
     report: async (guest) => guests.get(guest).report,
+    metrics: (signal) =>
+      figures.read(
+        guests.list().flatMap((guest) => guest.observed() ?? []),
+        signal,
+      ),
     watch: (signal) => withHeartbeat(watch, options.clock, signal),
     pause: async (guest) => pauseGuest(guests.get(guest)),
     unpause: async (guest) => unpauseGuest(guests.get(guest), options.log),

@@ -84,6 +84,7 @@ export function createFakeNode(nodeName: string, facts: Partial<NodeInfo> = {}):
     },
     watching: () => watches.size,
     info: async () => ({ ...info, ...facts, nodeName }),
+    metrics: async () => [],
     async sync(request) {
       node.syncs.push(request)
       if (node.refuseSync) throw node.refuseSync

@@ -1,4 +1,5 @@
 import { Duplex } from 'node:stream'
+import type { Reading } from '../../src/metrics/reading.ts'
 import { notFound } from '../../src/lib/errors.ts'
 import type {
   Actions,
@@ -43,6 +44,11 @@ export const AGENT_INFO: AgentInfo = {
   users: [{ userName: 'root', loginTime: 1.5 }],
   filesystems: [],
 }
+
+/** Figures of its guest. */
+export const READINGS: Reading[] = [
+  { name: 'kubevirt_vmi_memory_domain_bytes', labels: { name: 'vm1', namespace: 'ns1' }, value: 2 ** 30 },
+]
 
 /** What its guest's display shows. */
 export const PNG = Buffer.from('89504e470d0a1a0a', 'hex')
@@ -113,6 +119,11 @@ export class RecordingWorker implements Actions {
   async info(): Promise<NodeInfo> {
     await this.#take('info')
     return INFO
+  }
+
+  async metrics(): Promise<Reading[]> {
+    await this.#take('metrics')
+    return READINGS
   }
 
   async sync(request: SyncRequest): Promise<GuestReport> {

@@ -132,7 +132,7 @@ describe('a join token', () => {
     const identity = await identityOf('node01', makeToken())
     const { cert, key, ca } = identity.current()
     const leaf = new X509Certificate(cert)
-    expect(leaf.subjectAltName).toBe(`URI:${roleUri({ role: 'worker', node: 'node01' })}`)
+    expect(leaf.subjectAltName).toBe(`DNS:virt-handler, URI:${roleUri({ role: 'worker', node: 'node01' })}`)
     expect(leaf.keyUsage).toEqual(['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2'])
     expect(leaf.toLegacyObject().subject).toEqual({ CN: 'worker:node01' })
     expect(isSignedBy(cert, authority.cert)).toBe(true)

@@ -19,6 +19,7 @@ import {
   GUEST,
   INFO,
   PNG,
+  READINGS,
   RecordingWorker,
   reportOf,
   syncOf,
@@ -100,6 +101,10 @@ describe.each([
 
   test('says what it is', async () => {
     expect(await setup.actions.info()).toEqual(INFO)
+  })
+
+  test('says what its guests are like in figures', async () => {
+    expect(await setup.actions.metrics()).toEqual(READINGS)
   })
 
   test('is handed a guest whole, and answers with a report', async () => {

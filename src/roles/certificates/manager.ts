@@ -90,6 +90,7 @@ function keptAuthorities(options: CertificateManagerOptions): KeptAuthority[] {
       configMapOutlet(store, { namespace, name: TRUST_CONFIGMAP_NAME }),
       leaf(TLS_SECRETS.apiserver, callerWish('apiserver')),
       leaf(TLS_SECRETS.controller, callerWish('controller')),
+      leaf(TLS_SECRETS.monitor, callerWish('monitor')),
       leaf(TLS_SECRETS.enrolment, enrolmentWish(namespace)),
     ],
     followers: () => options.workers(),

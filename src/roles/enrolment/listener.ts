@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { nodeOfUri } from '../../../certs/roles.ts'
 import { buildEnrolmentServer, reloadEnrolmentTls } from '../../http/enrolment-server.ts'
+import { urisOf } from '../../rpc/identity.ts'
 import { parseListen, urlOf } from '../listen.ts'
 import { buildEnrolment, type EnrolmentParts } from './enrolment.ts'
 
@@ -14,8 +15,10 @@ export async function openEnrolment(listen: string, parts: EnrolmentParts): Prom
   const app = buildEnrolmentServer({
     tls: parts.tls.current(),
     enrolment: buildEnrolment(parts),
-    nodeOf: ({ subjectAltName = '' }) =>
-      subjectAltName.startsWith('URI:') ? nodeOfUri(subjectAltName.slice('URI:'.length)) : undefined,
+    nodeOf({ subjectAltName }) {
+      const [uri, ...more] = urisOf(subjectAltName)
+      return uri !== undefined && more.length === 0 ? nodeOfUri(uri) : undefined
+    },
     log: parts.log,
     clock: parts.clock,
   })

@@ -60,10 +60,15 @@ export class GuestAgent implements AsyncDisposable {
     if (!this.#working) this.#poller?.wake()
   }
 
+  /** Whether there is one. */
+  hasSpoken(): boolean {
+    return this.#poller !== undefined && this.#parts.record.state.agentConnected
+  }
+
   /** What the agent has said last. Throws 409 where there is none. */
   info(): AgentInfo {
-    const { guest, agentConnected } = this.#parts.record.state
-    if (!this.#poller || !agentConnected) throw refuse(guest, 'VMI has no guest agent connected')
+    const { guest } = this.#parts.record.state
+    if (!this.#poller || !this.hasSpoken()) throw refuse(guest, 'VMI has no guest agent connected')
     return infoOf(this.#poller.facts)
   }
 

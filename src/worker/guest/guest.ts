@@ -14,6 +14,7 @@ import type {
   RemoveOptions,
   SyncRequest,
 } from '../../rpc/actions.ts'
+import type { ObservedGuest } from '../figures/guest.ts'
 import { clearHold } from '../fence/hold.ts'
 import { type GuestFiles, guestFiles } from '../files/paths.ts'
 import { ABORTED } from '../migration/outgoing.ts'
@@ -282,6 +283,14 @@ export class Guest implements AsyncDisposable {
   agentInfo(): AgentInfo {
     this.machine()
     return this.#life.agent.info()
+  }
+
+  /** What is read of the guest for metrics; `undefined` where it does not run, or nobody has said yet what it is to be. */
+  observed(): ObservedGuest | undefined {
+    const { machine, request, agent } = this.#life
+    const { state } = this.#record
+    if (!machine || machine.ended || !request || state.phase !== 'Running') return undefined
+    return { state, vmi: request.vmi, machine, agent: agent.hasSpoken() ? agent.info() : undefined }
   }
 
   /** What running programs in the guest takes, besides its machine. */

@@ -1,0 +1,42 @@
+/** What goes over cards on bridges. Cards of user-mode networks are not counted by QEMU. */
+import { readFile } from 'node:fs/promises'
+import type { Tap } from '../network/bridge/tap.ts'
+
+/** What the kernel calls it, and what it is in the names of series. Source: `sysfs-class-net-statistics` of Linux. */
+const FIGURES = [
+  ['bytes', 'bytes_total'],
+  ['packets', 'packets_total'],
+  ['errors', 'errors_total'],
+  ['dropped', 'packets_dropped_total'],
+] as const
+
+/** A figure of one card; `series` goes behind `kubevirt_vmi_network_`. */
+export interface CardFigure {
+  card: string
+  series: string
+  value: number
+}
+
+/** What the host sends over a card its guest receives, and the other way round. Those that are gone are left out. */
+export async function readCards(taps: readonly Tap[], root = '/sys/class/net'): Promise<CardFigure[]> {
+  const figures = taps.flatMap(({ interface: card, device }) =>
+    FIGURES.flatMap(([name, series]) =>
+      (['tx', 'rx'] as const).map(async (side): Promise<CardFigure[]> => {
+        const value = await readCount(`${root}/${device}/statistics/${side}_${name}`)
+        const direction = side === 'tx' ? 'receive' : 'transmit'
+        return value === undefined ? [] : [{ card, series: `${direction}_${series}`, value }]
+      }),
+    ),
+  )
+  return (await Promise.all(figures)).flat()
+}
+
+async function readCount(file: string): Promise<number | undefined> {
+  try {
+    const text = (await readFile(file, 'utf8')).trim()
+    return /^\d+$/.test(text) ? Number(text) : undefined
+  } catch {
+    // The card has just gone.
+    return undefined
+  }
+}
