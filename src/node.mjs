@@ -14,12 +14,26 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
 const programs = join(root, 'node_modules', '.bin')
 
+/** For whom V8 works besides: on a node that is full of guests, more threads take more memory, and no less time. */
+const FLAGS = ['--max-semi-space-size=4', '--v8-pool-size=1']
+/** glibc keeps memory apart for each thread unless it is told not to. */
+const ARENAS = { MALLOC_ARENA_MAX: '1' }
+
 /**
- * Sets this Node up for a process that mostly idles: its young generation stays small, and compiled code comes from a
- * cache, so that what strips the types is not loaded either. To be called first of all; bench/README.md has numbers.
+ * Starts this very program again in place of itself, set up for a process that stays: with a small young generation, and
+ * one heap for all threads; both can be asked for at the start alone. bench/README.md has numbers.
+ */
+export function startOver() {
+  if (!process.execve || FLAGS.every((flag) => process.execArgv.includes(flag))) return
+  const args = [process.execPath, ...process.execArgv, ...FLAGS, ...process.argv.slice(1)]
+  process.execve(process.execPath, args, { ...ARENAS, ...process.env })
+}
+
+/**
+ * Sets this Node up for a process that mostly idles: compiled code comes from a cache, so that what strips the types is
+ * not loaded, and what the start has left behind is collected. To be called first of all; bench/README.md has numbers.
  */
 export function slim() {
-  setFlagsFromString('--semi-space-growth-factor=1')
   module.enableCompileCache(join(root, 'node_modules', '.cache', 'virtgate'))
   setTimeout(collectGarbage, SETTLED_MS).unref()
 }

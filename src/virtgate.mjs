@@ -2,9 +2,13 @@
 // The virtgate command, whatever Node it was started with.
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { findNode, handOver, isNewEnough, root, slim } from './node.mjs'
+import { findNode, handOver, isNewEnough, root, slim, startOver } from './node.mjs'
+
+/** Commands that stay. */
+const ROLES = ['up', 'apiserver', 'controller', 'worker']
 
 if (isNewEnough()) {
+  if (ROLES.includes(process.argv[2])) startOver()
   slim()
   await import(join(root, 'src', 'main.ts'))
 } else {

@@ -88,3 +88,16 @@ test('roles leave the command line alone', () => {
       .map(({ file }) => file),
   ).toEqual([])
 })
+
+test.each([
+  // An import of it loads `fetch` and WebSocket, too; types cost nothing.
+  ['node:http', []],
+  ['undici', []],
+  ['yaml', ['src/cli/', 'src/start.ts']],
+])('%s, which takes some MiB, is imported by nobody who stays', (name, allowed) => {
+  const imports = new RegExp(`from '${name}'`)
+  const found = files.filter((file) =>
+    imports.test(stripTypeScriptTypes(readFileSync(file, 'utf8'))),
+  )
+  expect(found.filter((file) => !allowed.some((path) => file.startsWith(path)))).toEqual([])
+})

@@ -1,4 +1,4 @@
-import { IncomingMessage, type IncomingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import { badRequest, StatusError } from '../lib/errors.ts'
 import type { Framing } from '../subresources/subresource.ts'
@@ -47,12 +47,11 @@ export function offeredProtocols(headers: IncomingHttpHeaders): string[] {
   return offered === undefined ? [] : offered.split(',').map((name) => name.trim())
 }
 
-const channelled = new WeakSet<IncomingMessage>()
+const channelled = new WeakSet<object>()
 
 /** Says before the upgrade which subprotocols the stream of a request speaks. */
 export function allowProtocols(request: FastifyRequest['raw'], framing: Framing): void {
-  // Upgrades come over HTTP/1.1 alone.
-  if (framing === 'exec' && request instanceof IncomingMessage) channelled.add(request)
+  if (framing === 'exec') channelled.add(request)
 }
 
 /** What to answer to an offer: the first that the stream speaks, else none. Never one that carries a token. */

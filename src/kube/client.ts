@@ -1,7 +1,7 @@
 import { formatExact, parseExact } from '../lib/exact-json.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Agent, request } from 'undici'
 import { StatusError, type Status } from '../lib/errors.ts'
+import { Agent, request } from '../lib/http-client.ts'
 import type { ClusterConfig } from './config.ts'
 
 /** One call. */

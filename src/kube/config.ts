@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { parse } from 'yaml'
+import { yaml } from '../lib/yaml.ts'
 
 /** What it takes to call one Kubernetes API as one user. */
 export interface ClusterConfig {
@@ -80,7 +80,7 @@ async function readKubeconfig(
   wanted: string | undefined,
 ): Promise<ClusterConfig> {
   // An empty file parses to null.
-  const config: Kubeconfig = parse(text, { version: '1.1' }) ?? {}
+  const config: Kubeconfig = yaml().parse(text, { version: '1.1' }) ?? {}
   const name = wanted ?? config['current-context']
   const context = config.contexts?.find((entry) => entry.name === name)?.context
   if (!context) throw new KubeconfigError(`${path} has no context "${name ?? ''}"`)

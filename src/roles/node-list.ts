@@ -1,8 +1,8 @@
 import { unwatchFile, watchFile } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { parse } from 'yaml'
 import { isRecord } from '../lib/json.ts'
 import { checkDns1123Subdomain } from '../lib/names.ts'
+import { yaml } from '../lib/yaml.ts'
 
 /** Where the worker of a node listens. */
 export interface NodeAddress {
@@ -26,7 +26,7 @@ export function parseNode(text: string): NodeAddress {
  * `RangeError` where an entry is no node or a name stands twice, and YAML's own error for anything else.
  */
 export function parseNodeList(text: string): NodeAddress[] {
-  const list: unknown = parse(text, { version: '1.1' }) ?? []
+  const list: unknown = yaml().parse(text, { version: '1.1' }) ?? []
   if (!Array.isArray(list)) throw new RangeError('the file of nodes holds no list')
   const nodes = list.map((entry: unknown) => {
     const shown = JSON.stringify(entry)

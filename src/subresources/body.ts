@@ -1,6 +1,6 @@
-import { Composer, Parser } from 'yaml'
 import { badRequest, requestEntityTooLarge } from '../lib/errors.ts'
 import { isRecord, type JsonRecord } from '../lib/json.ts'
+import { yaml } from '../lib/yaml.ts'
 
 /** Types of the fields of an option body. */
 export interface FieldTypes {
@@ -126,6 +126,7 @@ function firstObject(text: string): string {
 function parseYaml(text: string): unknown {
   if (Buffer.byteLength(text) > YAML_LIMIT_BYTES) throw requestEntityTooLarge(YAML_LIMIT_BYTES)
   try {
+    const { Composer, Parser } = yaml()
     // Documents come one by one, so what stands behind the first is never looked at.
     const composer = new Composer({ version: '1.1', uniqueKeys: false })
     for (const document of composer.compose(new Parser().parse(text))) {

@@ -1,8 +1,19 @@
+import { readFile } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { requireQemu } from '../helpers/guest.ts'
 import { guestPids, startServer } from '../helpers/server.ts'
 import { awaitPhase, bootVm, openConsole } from '../helpers/vms.ts'
+
+requireQemu()('virtgate up', () => {
+  test('is one process from its start on, set up to take little memory', async () => {
+    await using server = await startServer()
+    const ofProcess = async (what: string) =>
+      (await readFile(`/proc/${server.process.pid}/${what}`, 'utf8')).split('\0')
+    expect(await ofProcess('cmdline')).toContain('--max-semi-space-size=4')
+    expect(await ofProcess('environ')).toContain('MALLOC_ARENA_MAX=1')
+  })
+})
 
 requireQemu()('virtgate up --stop-guests', () => {
   test('shuts guests down at the end; a VM that is to run starts again with the next server', async () => {

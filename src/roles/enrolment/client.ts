@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
 import { connect, type TLSSocket } from 'node:tls'
-import { Agent, request } from 'undici'
 import { roleUri } from '../../../certs/roles.ts'
 import type { LoadedFiles } from '../../../certs/watch-files.ts'
 import {
@@ -15,6 +14,7 @@ import {
   type IssuedCertificate,
 } from '../../kinds/enrolment.ts'
 import { refusal } from '../../kube/client.ts'
+import { Agent, request } from '../../lib/http-client.ts'
 import { isRecord } from '../../lib/json.ts'
 import { keyHash } from '../../lib/pem.ts'
 import { expectServer } from '../../rpc/identity.ts'

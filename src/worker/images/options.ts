@@ -1,4 +1,4 @@
-import type { Dispatcher } from 'undici'
+import type { Dispatcher } from '../../lib/http-client.ts'
 import type { PullSecrets } from './docker-auth.ts'
 import type { Descriptor } from './manifest.ts'
 import type { PullProgress } from './pull.ts'

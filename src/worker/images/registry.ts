@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
-import { type Dispatcher, request } from 'undici'
+import { type Dispatcher, request } from '../../lib/http-client.ts'
 import type { Credential } from './docker-auth.ts'
 import { type ImageError, pullFailed, reasonOf } from './error.ts'
 import { ACCEPTED_MANIFESTS, type Descriptor } from './manifest.ts'

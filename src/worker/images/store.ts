@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { getCACertificates } from 'node:tls'
-import { Agent } from 'undici'
+import { Agent } from '../../lib/http-client.ts'
 import { type Credential, credentialsFor } from './docker-auth.ts'
 import { ImageError, rejected } from './error.ts'
 import { type ExtractedFile, extractFile } from './extract.ts'

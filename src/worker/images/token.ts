@@ -1,4 +1,4 @@
-import { type Dispatcher, request } from 'undici'
+import { type Dispatcher, request } from '../../lib/http-client.ts'
 import { isRecord } from '../../lib/json.ts'
 import type { Credential } from './docker-auth.ts'
 import { pullFailed, reasonOf } from './error.ts'
