@@ -96,8 +96,6 @@ test.each([
   ['yaml', ['src/cli/', 'src/start.ts']],
 ])('%s, which takes some MiB, is imported by nobody who stays', (name, allowed) => {
   const imports = new RegExp(`from '${name}'`)
-  const found = files.filter((file) =>
-    imports.test(stripTypeScriptTypes(readFileSync(file, 'utf8'))),
-  )
+  const found = files.filter((file) => imports.test(stripTypeScriptTypes(readFileSync(file, 'utf8'))))
   expect(found.filter((file) => !allowed.some((path) => file.startsWith(path)))).toEqual([])
 })
