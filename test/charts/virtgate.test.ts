@@ -18,6 +18,7 @@ import {
 } from '../../src/kinds/installation.ts'
 import { KUBEVIRTS } from '../../src/kinds/table.ts'
 import { addRoles } from '../../src/roles/commands.ts'
+import { enrolmentWish, servingWish, workerWish } from '../../src/roles/certificates/wishes.ts'
 import { readChart, type Rendered } from '../helpers/chart.ts'
 import { CHART, readValueSets } from '../helpers/chart-values.ts'
 import { checkByModel } from '../helpers/kubernetes-schemas.ts'
@@ -88,10 +89,57 @@ test.each(sets)('$name: every object is as its kind has to be', ({ rendered }) =
 /** Kinds that Kubernetes does not have. */
 function checkOwn(object: Manifest): string[] {
   if (object.apiVersion === 'cert-manager.io/v1') return []
+  if (object.kind === 'ServiceMonitor') return [...checkServiceMonitor(object)]
   if (object.kind !== KUBEVIRTS.kind) return ['nobody here knows this kind']
   // What the API adds to metadata is not there yet, and nobody asks for it.
   const { causes, unknownFields } = schemas.check(KUBEVIRTS, object as KubeObject)
   return [...causes.map(({ field }) => field ?? ''), ...unknownFields]
+}
+
+/** What we use of it. Source: the API reference of the Prometheus operator, `ServiceMonitorSpec`. */
+const ENDPOINT_FIELDS = [
+  'port',
+  'path',
+  'scheme',
+  'honorLabels',
+  'interval',
+  'authorization',
+  'bearerTokenFile',
+  'tlsConfig',
+]
+
+function* checkServiceMonitor({ apiVersion, ...object }: Manifest): Iterable<string> {
+  const { spec } = object as unknown as ServiceMonitor
+  if (apiVersion !== 'monitoring.coreos.com/v1') yield 'another version'
+  for (const field of Object.keys(spec)) {
+    if (!['namespaceSelector', 'selector', 'endpoints'].includes(field)) yield field
+  }
+  for (const endpoint of spec.endpoints) {
+    yield* Object.keys(endpoint).filter((field) => !ENDPOINT_FIELDS.includes(field))
+    const tls = Object.keys(endpoint.tlsConfig)
+    yield* tls.filter((field) => !['ca', 'cert', 'keySecret', 'serverName'].includes(field))
+    if (endpoint.scheme !== 'https' || !endpoint.honorLabels) yield 'scheme or honorLabels'
+  }
+}
+
+interface ServiceMonitor {
+  spec: {
+    selector: { matchLabels: Record<string, string> }
+    endpoints: {
+      port: string
+      scheme: string
+      honorLabels: boolean
+      interval?: string
+      bearerTokenFile?: string
+      authorization?: { credentials: { name: string; key: string } }
+      tlsConfig: {
+        ca: Record<string, { name: string; key: string }>
+        cert?: { secret: { name: string; key: string } }
+        keySecret?: { name: string; key: string }
+        serverName: string
+      }
+    }[]
+  }
 }
 
 test.each(sets)('$name: everything says that it belongs to the release', ({ rendered, values }) => {
@@ -398,4 +446,126 @@ test.each([
   const notes = chart.notes(values && { values })
   expect(notes).toContain(said)
   expect(notes).not.toContain(unsaid)
+})
+
+/** The monitors of a set of values, by the component. */
+function monitorsOf(rendered: readonly Rendered[]): [string, ServiceMonitor['spec']['endpoints'][number]][] {
+  return ofKind(rendered, 'ServiceMonitor').map((object) => {
+    const { spec } = object as unknown as ServiceMonitor
+    const [endpoint, ...more] = spec.endpoints
+    if (!endpoint || more.length > 0) throw new Error('a component has one endpoint')
+    return [object.metadata.name ?? '', endpoint]
+  })
+}
+
+const PROVIDED = {
+  mode: 'provided',
+  provided: { secretName: 'ours', caBundle: '-----BEGIN CERTIFICATE-----' },
+}
+
+test('nobody is asked for the Prometheus operator unless it is wanted', () => {
+  expect(JSON.stringify(setNamed('default'))).not.toContain('monitoring.coreos.com')
+})
+
+test('each monitor picks the one Service of its component, at a port called metrics', () => {
+  const rendered = setNamed('monitoring')
+  const services = ofKind(rendered, 'Service') as models.V1Service[]
+  const monitors = ofKind(rendered, 'ServiceMonitor')
+  expect(monitors.map(({ metadata }) => metadata.name)).toEqual([
+    'virt-api',
+    'virt-controller',
+    'virt-handler',
+  ])
+  for (const monitor of monitors) {
+    const { selector, endpoints } = (monitor as unknown as ServiceMonitor).spec
+    expect(selector.matchLabels['prometheus.kubevirt.io']).toBe('true')
+    const picked = services.filter(({ metadata }) =>
+      Object.entries(selector.matchLabels).every(([key, value]) => metadata?.labels?.[key] === value),
+    )
+    expect(picked.map(({ metadata }) => metadata?.name)).toEqual([`${monitor.metadata.name}-metrics`])
+    expect(picked[0]?.spec?.ports?.map(({ name }) => name)).toEqual(endpoints.map(({ port }) => port))
+    expect(monitor.metadata.labels).toMatchObject({ release: 'prometheus' })
+  }
+})
+
+test('Prometheus verifies whom it reads from, by names that are in their certificates', () => {
+  const monitors = new Map(monitorsOf(setNamed('monitoring')))
+  const names = (component: string) => monitors.get(component)?.tlsConfig.serverName ?? ''
+  expect(servingWish('kubevirt', []).dnsNames).toContain(names('virt-api'))
+  expect(enrolmentWish('kubevirt').dnsNames).toContain(names('virt-controller'))
+  expect(workerWish('n1').dnsNames).toContain(names('virt-handler'))
+  const internal = { configMap: { name: TRUST_CONFIGMAP_NAME, key: 'ca.crt' } }
+  expect([...monitors.values()].map(({ tlsConfig }) => tlsConfig.ca)).toEqual([
+    { secret: { name: TLS_SECRETS.serving, key: 'ca.crt' } },
+    internal,
+    internal,
+  ])
+})
+
+test('API server and controllers are shown a token, workers a certificate', () => {
+  const shown = monitorsOf(setNamed('monitoring')).map(([name, { bearerTokenFile, tlsConfig }]) => [
+    name,
+    bearerTokenFile !== undefined,
+    tlsConfig.cert?.secret.name,
+    tlsConfig.keySecret?.name,
+  ])
+  expect(shown).toEqual([
+    ['virt-api', true, undefined, undefined],
+    ['virt-controller', true, undefined, undefined],
+    ['virt-handler', false, TLS_SECRETS.monitor, TLS_SECRETS.monitor],
+  ])
+  const values = { metrics: { serviceMonitor: { enabled: true, tokenSecret: 'reader' } } }
+  const [[, api] = []] = monitorsOf(chart.render({ values }))
+  expect(api?.authorization?.credentials).toEqual({ name: 'reader', key: 'token' })
+  expect(api).not.toHaveProperty('bearerTokenFile')
+})
+
+test('the authority of a certificate that others provide is there for Prometheus', () => {
+  const values = { certificates: PROVIDED, metrics: { serviceMonitor: { enabled: true } } }
+  const rendered = chart.render({ values })
+  const [[, api] = []] = monitorsOf(rendered)
+  const { name = '', key = '' } = api?.tlsConfig.ca['configMap'] ?? {}
+  const [map] = ofKind(rendered, 'ConfigMap').filter(({ metadata }) => metadata.name === name)
+  expect((map as models.V1ConfigMap).data?.[key]).toBe(PROVIDED.provided.caBundle)
+})
+
+test('who reads metrics gets the right to that path and to nothing else', () => {
+  const rendered = setNamed('monitoring')
+  const binding = ofKind(rendered, 'ClusterRoleBinding').find(
+    ({ metadata }) => metadata.name === 'kubevirt.io:metrics',
+  ) as models.V1ClusterRoleBinding
+  expect(binding.subjects).toEqual([
+    { kind: 'ServiceAccount', namespace: 'monitoring', name: 'prometheus-k8s' },
+  ])
+  const role = ofKind(rendered, 'ClusterRole').find(
+    ({ metadata }) => metadata.name === binding.roleRef.name,
+  ) as models.V1ClusterRole
+  expect(role.rules).toEqual([{ verbs: ['get'], nonResourceURLs: ['/metrics'] }])
+})
+
+test('policies let Prometheus in where it reads, and nobody else where it is known', () => {
+  const values = sets.find(({ name }) => name === 'monitoring')?.values ?? {}
+  // As it stands in the file.
+  const networkPolicy = values['networkPolicy'] as { monitoring: object[]; controlPlane: object[] }
+  const peers = ofKind(setNamed('monitoring'), 'NetworkPolicy').map((object) => {
+    const { spec } = object as unknown as {
+      spec: { ingress: { ports?: { port: string }[]; from?: object[] }[] }
+    }
+    const port = object.metadata.name === 'virt-api' ? 'https' : 'metrics'
+    const rules = spec.ingress.filter(({ ports }) => ports?.some((one) => one.port === port))
+    return [object.metadata.name, rules.flatMap(({ from }): (object | string)[] => from ?? ['anybody'])]
+  })
+  expect(peers).toEqual([
+    ['virt-api', [...networkPolicy.controlPlane, ...networkPolicy.monitoring]],
+    ['virt-controller', networkPolicy.monitoring],
+    ['virt-handler', networkPolicy.monitoring],
+  ])
+})
+
+// Rules of KubeVirt find components by the names of their pods. Source: contract metrics.md, section 1.
+test('pods have the names that the rules of KubeVirt look for', () => {
+  const names = podsOf(setNamed('default')).map(([name]) => name)
+  for (const name of ['Deployment virt-api', 'Deployment virt-controller', 'DaemonSet virt-handler']) {
+    expect(names).toContain(name)
+  }
 })
