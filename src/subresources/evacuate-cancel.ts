@@ -1,4 +1,4 @@
-import { badRequest, conflict } from '../lib/errors.ts'
+import { badRequest, conflict, internalError } from '../lib/errors.ts'
 import { isRecord } from '../lib/json.ts'
 import type { KubeVirtConfiguration } from '../kinds/configuration.ts'
 import type { Vmi } from '../kinds/kubevirt.ts'
@@ -64,14 +64,14 @@ async function cancelEvacuation(call: Call, read: () => Promise<Vmi>): Promise<v
   })
 }
 
-/** A node that is being emptied would ask again at once. Throws 400 then, and 409 where there is no such node. */
+/** A node that is being emptied would ask again at once. Throws 400 then, and 500 where there is no such node. */
 async function refuseWhileDrained(call: Call, { metadata, status }: Vmi): Promise<void> {
   const nodeName = status?.evacuationNodeName || status?.nodeName
   if (!nodeName) return
   const node = await call.store.get(NODES, '', nodeName)
   if (!node) {
-    const why = `its node "${nodeName}" does not exist, so that nothing says whether it is being drained`
-    throw conflict(VMI, metadata.name, why)
+    const why = `the node "${nodeName}" of "${metadata.name}" does not exist, so that nothing says whether it is being drained`
+    throw internalError(why)
   }
   const key = drainKeyOf(await call.configuration())
   const isDrained = node.spec?.taints?.some((taint) => taint.key === key && taint.effect === 'NoSchedule')
