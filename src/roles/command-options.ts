@@ -1,5 +1,6 @@
 import { Option } from 'commander'
 import { parseGoDuration } from '../lib/go-duration.ts'
+import { IMAGE_GC_DEFAULTS } from './image-gc.ts'
 import { AUDIT_LOG_DEFAULTS, LOG_LEVELS, QEMU_LOG_MAXSIZE } from './log.ts'
 
 /** `--log-level`. */
@@ -34,6 +35,26 @@ export function qemuLogMaxsize(): Option {
   )
     .argParser(count)
     .default(QEMU_LOG_MAXSIZE)
+}
+
+/** `--image-gc-high-threshold`, as kubelet calls it. */
+export function imageGcHighThreshold(): Option {
+  return new Option(
+    '--image-gc-high-threshold <percent>',
+    'remove images that no guest has while more of their disk is taken; 100: not for that',
+  )
+    .argParser(count)
+    .default(IMAGE_GC_DEFAULTS.imageGcHighThreshold)
+}
+
+/** `--image-maximum-gc-age`, as kubelet calls it. */
+export function imageMaximumGcAge(): Option {
+  return new Option(
+    '--image-maximum-gc-age <duration>',
+    'remove images that no guest has had for so long, such as 168h; 0: not for that',
+  )
+    .argParser((text) => parseGoDuration(text) * 1000)
+    .default(IMAGE_GC_DEFAULTS.imageMaximumGcAge, '168h')
 }
 
 /** `--allow-origin`. */

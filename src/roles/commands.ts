@@ -10,9 +10,12 @@ import {
   collect,
   count,
   logLevel,
+  imageGcHighThreshold,
+  imageMaximumGcAge,
   qemuLogMaxsize,
 } from './command-options.ts'
 import { defaultDataDir } from './data-dir.ts'
+import type { ImageGcOptions } from './image-gc.ts'
 import { openLog, type AuditLogOptions, type LogLevel } from './log.ts'
 import { addWorkerTlsOptions, workerTls, type WorkerTlsOptions } from './worker-tls-options.ts'
 import type { WorkerRoleOptions } from './worker.ts'
@@ -30,7 +33,7 @@ export function addRoles(program: Command, signal: AbortSignal): void {
   addWorker(program, signal)
 }
 
-interface UpOptions extends AuditLogOptions {
+interface UpOptions extends AuditLogOptions, ImageGcOptions {
   data: string
   listen: string
   workers: number
@@ -58,6 +61,8 @@ function addUp(program: Command, signal: AbortSignal): void {
     .addOption(auditLogMaxsize())
     .addOption(auditLogMaxbackup())
     .addOption(qemuLogMaxsize())
+    .addOption(imageGcHighThreshold())
+    .addOption(imageMaximumGcAge())
     .addOption(allowOrigin())
     .addOption(anonymousMetrics())
     .addOption(
@@ -82,6 +87,7 @@ async function runUp(options: UpOptions, signal: AbortSignal): Promise<void> {
     hostDiskPrefixes: options.hostDisk,
     bridges: options.bridge,
     allowedOrigins: options.allowOrigin,
+    imageGc: options,
     log: openLog(options.logLevel),
     onProgress: say,
     signal,
@@ -144,6 +150,8 @@ function addWorker(program: Command, signal: AbortSignal): void {
     )
     .option('--claims <dir>', 'where claims stand, as NAMESPACE/NAME; without it guests cannot use claims')
     .addOption(qemuLogMaxsize())
+    .addOption(imageGcHighThreshold())
+    .addOption(imageMaximumGcAge())
     .addOption(new Option('--exit-with-stdin', 'end when standard input does').hideHelp())
     .addOption(logLevel())
     .action((options: WorkerCommandOptions) => runWorker(options, signal))

@@ -7,6 +7,7 @@ import type { Log } from '../lib/log.ts'
 import { connectInProcess } from '../rpc/in-process.ts'
 import { NodeDirectory } from '../rpc/nodes.ts'
 import type { DataDir } from './data-dir.ts'
+import { type ImageGcOptions, imageGcOf } from './image-gc.ts'
 import { keepWorkerProcess } from './worker-process.ts'
 
 const MIB = 1024 * 1024
@@ -24,6 +25,8 @@ export interface NodesOptions {
   bridges: readonly string[]
   /** MiB that what QEMU prints about a guest may have; 0 is no limit. */
   qemuLogMaxsize: number
+  /** How long images stay that no guest has. */
+  imageGc: ImageGcOptions
   log: Log
   onProgress?: ((text: string) => void) | undefined
   signal: AbortSignal
@@ -64,6 +67,7 @@ async function openHere(options: NodeOptions): Promise<AsyncDisposable> {
     imagesDir: options.dirs.images,
     claimsDir: options.dirs.volumes,
     qemuLogBytes: options.qemuLogMaxsize * MIB,
+    imageGc: imageGcOf(options.imageGc),
     clock: systemClock,
   })
   await directory.register(name, connectInProcess(worker.actions, log))
@@ -85,6 +89,8 @@ async function openProcess(options: NodeOptions): Promise<AsyncDisposable> {
     `--tls-key=${files.key}`,
     `--client-ca=${files.ca}`,
     `--qemu-log-maxsize=${options.qemuLogMaxsize}`,
+    `--image-gc-high-threshold=${options.imageGc.imageGcHighThreshold}`,
+    `--image-maximum-gc-age=${options.imageGc.imageMaximumGcAge}ms`,
     ...options.hostDiskPrefixes.flatMap((prefix) => ['--host-disk', prefix]),
     ...options.bridges.flatMap((bridge) => ['--bridge', bridge]),
   ]

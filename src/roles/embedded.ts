@@ -17,6 +17,7 @@ import { ownArchitecture } from './architecture.ts'
 import { openEmbeddedApi, type EmbeddedApi } from './embedded-api.ts'
 import { openNodes, type OpenNodes } from './embedded-nodes.ts'
 import { buildEmbeddedServer } from './embedded-server.ts'
+import { IMAGE_GC_DEFAULTS, type ImageGcOptions } from './image-gc.ts'
 import { parseListen, urlOf } from './listen.ts'
 import { holdDataDir } from './lock.ts'
 import { AUDIT_LOG_DEFAULTS, openAuditLog, QEMU_LOG_MAXSIZE, type AuditLogOptions } from './log.ts'
@@ -46,6 +47,8 @@ export interface EmbeddedOptions extends Partial<AuditLogOptions> {
   anonymousMetrics?: boolean
   /** MiB that what QEMU prints about a guest may have; 0 is no limit, 8 where absent. */
   qemuLogMaxsize?: number
+  /** How long images stay that no guest has; a week, on a disk that is not full, where absent. */
+  imageGc?: ImageGcOptions
   log: Log
   /** Told what is being done, for people. */
   onProgress?: (text: string) => void
@@ -92,6 +95,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
       hostDiskPrefixes: options.hostDiskPrefixes ?? [],
       bridges: options.bridges ?? [],
       qemuLogMaxsize: options.qemuLogMaxsize ?? QEMU_LOG_MAXSIZE,
+      imageGc: options.imageGc ?? IMAGE_GC_DEFAULTS,
       log,
       onProgress,
       signal,

@@ -1,10 +1,12 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Actions } from '../rpc/actions.ts'
 import type { Fence } from '../rpc/fence.ts'
 import { probeKvm, probeQemu } from '../qemu/probe.ts'
+import { keepImagesFew } from '../worker/image-keeper.ts'
+import type { GcLimits } from '../worker/images/collect.ts'
 import { openImageStore } from '../worker/images/store.ts'
 import { openWorker } from '../worker/worker.ts'
 import { readVersion } from './version.ts'
@@ -30,6 +32,8 @@ export interface LocalWorkerOptions {
   migrationAddress?: string | undefined
   /** Bytes that what QEMU prints about a guest may have; 0 is no limit. */
   qemuLogBytes: number
+  /** How long images stay that no guest has. */
+  imageGc: GcLimits
   /** The same on networks that migrations may be bound to, by their names. */
   migrationNetworks?: Readonly<Record<string, string>> | undefined
   /** Without a word of a leader for so long, guests that may be started elsewhere are stopped; never where absent. */
@@ -75,6 +79,8 @@ export async function openLocalWorker(options: LocalWorkerOptions): Promise<Loca
       log,
     }),
   )
+  const keeping = { images, stateDir: await realpath(stateDir), limits: options.imageGc, clock, log }
+  stack.use(keepImagesFew(keeping))
   const open = stack.move()
   return { actions: worker, fence: worker.fence, [Symbol.asyncDispose]: () => open.disposeAsync() }
 }

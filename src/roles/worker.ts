@@ -11,6 +11,7 @@ import {
   type WorkerIdentity,
   type WorkerIdentityOptions,
 } from './enrolment/worker-identity.ts'
+import { type ImageGcOptions, imageGcOf } from './image-gc.ts'
 import { parseListen } from './listen.ts'
 import { openRoleMetrics, tellOfWorkers } from './metrics.ts'
 import { admitMonitors, openMetricsListener, type MetricsListener } from './metrics-listener.ts'
@@ -21,7 +22,7 @@ import { openWatchedTls, type Open } from './watched-tls.ts'
 const MIB = 1024 * 1024
 
 /** What a worker process is started with. Files are PEM. */
-export interface WorkerRoleOptions {
+export interface WorkerRoleOptions extends ImageGcOptions {
   node: string
   /** `ADDRESS:PORT`; port 0 takes a free one. */
   listen: string
@@ -88,6 +89,7 @@ export async function openWorkerRole(options: WorkerRoleOptions): Promise<Runnin
       claimsDir: options.claims,
       backupDirs: options.backupDir.length > 0 ? options.backupDir : undefined,
       qemuLogBytes: options.qemuLogMaxsize * MIB,
+      imageGc: imageGcOf(options),
       fenceAfterSeconds: options.fenceAfter,
       migrationAddress,
       migrationNetworks: parseMigrationNetworks(options.migrationNetwork),

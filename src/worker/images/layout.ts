@@ -22,6 +22,8 @@ export interface Layout {
   references: string
   /** Files taken out of layers, for QEMU to open. */
   extracted: string
+  /** One file for each image that somebody has. */
+  uses: string
   /** What is being written; nothing here outlives the process that writes it. */
   scratch: string
 }
@@ -37,13 +39,14 @@ export async function openLayout(root: string): Promise<Layout> {
     blobs: join(root, 'blobs', 'sha256'),
     references: join(root, 'references'),
     extracted: join(root, 'extracted'),
+    uses: join(root, 'uses'),
     scratch: join(root, 'scratch', await processName(process.pid)),
   }
   // QEMU's own user passes through to the extracted files, whose names it is told; nobody can list them.
   await mkdir(root, { recursive: true, mode: 0o711 })
   await mkdir(layout.extracted, { recursive: true, mode: 0o711 })
   await removeLeftovers(join(root, 'scratch'))
-  for (const folder of [layout.blobs, layout.references, layout.scratch]) {
+  for (const folder of [layout.blobs, layout.references, layout.uses, layout.scratch]) {
     await mkdir(folder, { recursive: true, mode: 0o700 })
   }
   await writeFile(join(root, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}\n')
@@ -64,6 +67,22 @@ async function removeLeftovers(scratch: string): Promise<void> {
     const now = await processName(Number.parseInt(name, 10)).catch(() => undefined)
     if (now !== name) await rm(join(scratch, name), { recursive: true, force: true })
   }
+}
+
+const PULLING = 'pulling-'
+
+/** Tells all processes that share the store, until it is disposed of, that blobs come which belong to no image yet. */
+export async function markPulling({ scratch }: Layout): Promise<AsyncDisposable> {
+  const path = join(scratch, `${PULLING}${randomUUID()}`)
+  await writeFile(path, '')
+  return { [Symbol.asyncDispose]: () => rm(path, { force: true }) }
+}
+
+/** Whether any process is pulling into the store. */
+export async function isPulling({ root }: Layout): Promise<boolean> {
+  await removeLeftovers(join(root, 'scratch'))
+  const entries = await readdir(join(root, 'scratch'), { recursive: true, withFileTypes: true })
+  return entries.some(({ name }) => name.startsWith(PULLING))
 }
 
 /** A new file in the scratch folder that becomes a finished one, or is removed with this object. */

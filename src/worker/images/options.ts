@@ -37,6 +37,8 @@ export interface EnsureOptions {
   pullSecrets?: PullSecrets
   /** By default as Kubernetes does: `Always` for the tag `latest`, else `IfNotPresent`. */
   policy?: PullPolicy
+  /** Who has the image from now on, so that it stays until `dropUses` is told that they are gone: a guest's directory. */
+  holder?: string
   onProgress?: (progress: PullProgress) => void
   signal?: AbortSignal
 }

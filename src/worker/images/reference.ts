@@ -108,3 +108,8 @@ function malformed(text: string, why: string) {
     `${shown} is no image reference: ${why}. Write it as registry/name:tag or registry/name@sha256:…`,
   )
 }
+
+/** Whether an image of that full name is made on this machine. */
+export function isReserved(name: string): boolean {
+  return name.startsWith(`${RESERVED_REGISTRY}/`)
+}

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFile, readdir } from 'node:fs/promises'
+import { readFile, readdir, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isRecord } from '../../lib/json.ts'
 import { type Layout, ScratchFile, syncFolder } from './layout.ts'
@@ -22,6 +22,34 @@ export async function readReference(layout: Layout, name: string): Promise<Refer
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
+}
+
+/** A reference, and when its image was wanted last. */
+export interface DatedReference {
+  record: ReferenceRecord
+  /** Milliseconds since 1970. */
+  usedMs: number
+}
+
+/** All references in the store with their times. */
+export async function listDated(layout: Layout): Promise<DatedReference[]> {
+  const found: DatedReference[] = []
+  for (const record of await listReferences(layout)) {
+    const at = await stat(recordPath(layout, record.name)).catch(ignoreMissing)
+    if (at) found.push({ record, usedMs: at.mtimeMs })
+  }
+  return found
+}
+
+/** Notes that the image of a reference is wanted. */
+export async function touchReference(layout: Layout, name: string, nowMs: number): Promise<void> {
+  await utimes(recordPath(layout, name), nowMs / 1000, nowMs / 1000).catch(ignoreMissing)
+}
+
+/** Forgets a reference; what it leads to stays. */
+export async function removeReference(layout: Layout, name: string): Promise<void> {
+  await rm(recordPath(layout, name), { force: true })
+  await writeIndex(layout)
 }
 
 /** All references in the store, by name. */

@@ -8,14 +8,16 @@ import { type ExtractedFile, extractFile } from './extract.ts'
 import { type Wanted, splitPath } from './find.ts'
 import { type ImageFile, makeImage } from './import.ts'
 import type { LayerLimits } from './layers.ts'
-import { type Layout, blobPath, hasBlob, openLayout } from './layout.ts'
+import { type GcLimits, type GcParts, collectImages } from './collect.ts'
+import { type Layout, blobPath, hasBlob, markPulling, openLayout } from './layout.ts'
 import { type Descriptor, parseManifest } from './manifest.ts'
 import type { EnsureOptions, ImageDisk, ImageStoreOptions, LocalImage } from './options.ts'
 import { type PullProgress, pullImage } from './pull.ts'
 import { type Reference, RESERVED_REGISTRY, defaultPolicy, parseReference } from './reference.ts'
-import { type ReferenceRecord, readReference, writeReference } from './references.ts'
+import { type ReferenceRecord, readReference, touchReference, writeReference } from './references.ts'
 import { sleep } from './retry.ts'
 import { SharedTasks } from './shared.ts'
+import { dropUses, noteUse } from './uses.ts'
 import { vetDisk } from './vet.ts'
 
 export type { EnsureOptions, ImageDisk, ImageStoreOptions, LocalImage } from './options.ts'
@@ -57,6 +59,27 @@ export class ImageStore implements AsyncDisposable {
    */
   async ensure(text: string, options: EnsureOptions = {}): Promise<LocalImage> {
     const reference = parseReference(text)
+    const { holder } = options
+    const { name } = reference
+    // Before it is looked for: who collects images sees this, or we see what they have taken away.
+    if (holder) await noteUse(this.#layout, { holder, name })
+    const image = await this.#ensure(reference, options)
+    if (holder) await noteUse(this.#layout, { holder, name, image })
+    await touchReference(this.#layout, name, Date.now())
+    return image
+  }
+
+  /** Forgets that they have images whose holders `isGone` says are gone. */
+  async dropUses(isGone: (holder: string) => boolean | Promise<boolean>): Promise<void> {
+    await dropUses(this.#layout, isGone)
+  }
+
+  /** Removes images that nobody has, within limits; answers their names. */
+  async collect(limits: GcLimits, parts: GcParts): Promise<string[]> {
+    return collectImages(this.#layout, limits, parts)
+  }
+
+  async #ensure(reference: Reference, options: EnsureOptions): Promise<LocalImage> {
     const isReserved = reference.registry === RESERVED_REGISTRY
     const policy = isReserved ? 'Never' : (options.policy ?? defaultPolicy(reference))
     const known = policy === 'Always' ? undefined : await this.#find(reference)
@@ -66,7 +89,9 @@ export class ImageStore implements AsyncDisposable {
     }
     const credentials = credentialsFor(options.pullSecrets ?? {}, reference)
     if (known && mayUse(known.record, credentials)) return known.image
-    return this.#pull(reference, credentials, options)
+    const pulled = await this.#pull(reference, credentials, options)
+    // A collection that began before the pull may have taken what the pull has found here.
+    return (await this.#isWhole(pulled)) ? pulled : this.#pull(reference, credentials, options)
   }
 
   /**
@@ -124,8 +149,12 @@ export class ImageStore implements AsyncDisposable {
     const record = await readReference(this.#layout, name)
     if (!record || !(await hasBlob(this.#layout, record.manifest))) return undefined
     const image = await this.#load(name, record.manifest)
-    for (const layer of image.layers) if (!(await hasBlob(this.#layout, layer))) return undefined
-    return { record, image }
+    return (await this.#isWhole(image)) ? { record, image } : undefined
+  }
+
+  async #isWhole({ layers }: LocalImage): Promise<boolean> {
+    for (const layer of layers) if (!(await hasBlob(this.#layout, layer))) return false
+    return true
   }
 
   async #load(name: string, manifest: Descriptor): Promise<LocalImage> {
@@ -165,6 +194,7 @@ export class ImageStore implements AsyncDisposable {
     const { log, insecureRegistries = [], maxImageBytes = 32 * GIB } = this.#options
     const { name } = reference
     log.info({ image: name }, 'pulling image')
+    await using _mark = await markPulling(this.#layout)
     const pulled = await pullImage(reference, credentials, {
       layout: this.#layout,
       registry: { dispatcher: this.#options.dispatcher ?? this.#openAgent(), insecureRegistries },

@@ -17,13 +17,14 @@ const MIB = 1024 ** 2
 
 /** The image of a source, pulled where it has to be. Throws `ImageError`. */
 export async function pull(source: ImageSource, at: FieldPath, context: VolumeContext): Promise<LocalImage> {
-  const { images, pulls, signal, onProgress } = context
+  const { files, images, pulls, signal, onProgress } = context
   const { image, imagePullPolicy, imagePullSecret } = source
   const secret = imagePullSecret ? pullSecret(imagePullSecret, at, context) : undefined
   onProgress(`waiting to pull ${image}`)
   const local = await pulls.run(
     () =>
       images.ensure(image, {
+        holder: files.stateDir,
         ...(secret && { pullSecrets: secret }),
         ...(imagePullPolicy && {
           policy: oneOf(imagePullPolicy, POLICIES, 'IfNotPresent', at.child('imagePullPolicy')),
