@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { AttachmentConfig } from '../../src/kinds/network-attachment.ts'
 import type { GuestReport } from '../../src/rpc/actions.ts'
@@ -6,6 +7,7 @@ import { agentImages, agentVmi } from '../helpers/agent-guest.ts'
 import { openBridge, requireBridges, sh, type TestBridge } from '../helpers/bridge.ts'
 import { requireQemu } from '../helpers/guest.ts'
 import { depart, reaches } from '../helpers/migration.ts'
+import { eventually } from '../helpers/server.ts'
 import { TestNode } from '../helpers/two-nodes.ts'
 import {
   makeHome,
@@ -18,6 +20,53 @@ import {
 } from '../helpers/worker.ts'
 
 const MAC = '02:00:00:21:40:01'
+const ECHO = 7
+
+/** A connection to the echo service of a guest, over which a numbered line goes twenty times a second. */
+class Talk implements Disposable {
+  readonly #socket: Socket
+  readonly #timer: NodeJS.Timeout
+  #sent = ''
+  #heard = ''
+  #lines = 0
+  failure: Error | undefined
+
+  private constructor(socket: Socket) {
+    this.#socket = socket
+    socket.on('error', (error) => (this.failure = error))
+    socket.on('data', (bytes) => (this.#heard += String(bytes)))
+    this.#timer = setInterval(() => this.#say(), 50)
+  }
+
+  static async open(address: string): Promise<Talk> {
+    const socket = connect({ host: address, port: ECHO })
+    await once(socket, 'connect')
+    return new Talk(socket)
+  }
+
+  /** Waits until so many more lines came back; throws where anything else came, or the connection has ended. */
+  async goesOn(lines: number): Promise<void> {
+    const wanted = this.#lines + lines
+    const isBack = () => {
+      if (this.failure) throw this.failure
+      if (!this.#sent.startsWith(this.#heard))
+        throw new Error(`not what was sent: ${this.#heard.slice(-200)}`)
+      return this.#heard.includes(`line ${wanted}\n`)
+    }
+    await eventually(`line ${wanted} is back`, 30_000, async () => isBack())
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer)
+    this.#socket.destroy()
+  }
+
+  #say(): void {
+    const line = `line ${++this.#lines}\n`
+    this.#sent += line
+    this.#socket.write(line)
+  }
+}
 
 requireBridges(requireQemu())('guests on a bridge that two nodes have', () => {
   let bridge: TestBridge
@@ -50,7 +99,7 @@ requireBridges(requireQemu())('guests on a bridge that two nodes have', () => {
   const cardOf = async (node: TestNode, vmi: Parameters<typeof refOf>[0]) =>
     (await node.worker.report(refOf(vmi))).status.interfaces?.[0]
 
-  test('keep their address and what guards it, and the network finds them at once', async () => {
+  test('keep their address, their connections and what guards them, and the network finds them at once', async () => {
     const vmi = bridged('roamer')
     const networks: Record<string, AttachmentConfig> = { lan: { bridge: bridge.name } }
     await using watch = new WorkerWatch(a.worker)
@@ -60,8 +109,10 @@ requireBridges(requireQemu())('guests on a bridge that two nodes have', () => {
     expect(conditions).toContainEqual({ type: 'LiveMigratable', status: 'True' })
     const before = await cardOf(a, vmi)
     expect(seenAt()).toBe(before?.podInterfaceName)
-    const stream = await a.worker.portForward(refOf(vmi), { port: 7, protocol: 'tcp' })
+    const stream = await a.worker.portForward(refOf(vmi), { port: ECHO, protocol: 'tcp' })
     stream.destroy()
+    using talk = await Talk.open(bridge.at(40))
+    await talk.goesOn(10)
 
     const journey = await depart(a.worker, b.worker, vmi, { epoch: 1, request: { networks } })
     expect(await reaches(b.worker, journey, 'done', 'failed')).toMatchObject({ phase: 'done' })
@@ -73,7 +124,9 @@ requireBridges(requireQemu())('guests on a bridge that two nodes have', () => {
     expect(after?.podInterfaceName).not.toBe(before?.podInterfaceName)
     expect(after).toMatchObject({ mac: MAC, ipAddress: bridge.at(40) })
     await expect.poll(seenAt, { timeout: 5_000 }).toBe(after?.podInterfaceName)
-    const again = await b.worker.portForward(refOf(vmi), { port: 7, protocol: 'tcp' })
+    // The connection that was open before has come along, with all that was said on the way.
+    await talk.goesOn(10)
+    const again = await b.worker.portForward(refOf(vmi), { port: ECHO, protocol: 'tcp' })
     again.write('over the bridge')
     const [answer] = await once(again, 'data')
     expect(String(answer)).toBe('over the bridge')
