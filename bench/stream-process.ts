@@ -11,7 +11,6 @@ import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createServer as createTlsServer } from 'node:tls'
-import { setFlagsFromString } from 'node:v8'
 import { createWebSocketStream, WebSocketServer } from 'ws'
 import type { KeyPair } from '../certs/issue.ts'
 import type { Vmi } from '../src/kinds/kubevirt.ts'
@@ -43,8 +42,6 @@ export interface Usage {
   cpuMs: number
 }
 
-// As `slim` in src/node.mjs does: how much memory is young decides how dear the buffers of a stream are.
-setFlagsFromString('--semi-space-growth-factor=1')
 await using opened = new AsyncDisposableStack()
 const said = once(process, 'message')
 const role: Role = (await said)[0]
