@@ -3,7 +3,14 @@ import { createServer, type Server } from 'node:net'
 import { once } from 'node:events'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Kind } from '../../src/kinds/kind.ts'
+import type { KubeObject } from '../../src/kinds/meta.ts'
+import { VMS } from '../../src/kinds/table.ts'
 import type { KubeClient } from '../../src/kube/client.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { openInformer } from '../../src/store/informer.ts'
+import { openKubeStore } from '../../src/store/kube/store.ts'
+import type { ObjectList, Selection } from '../../src/store/store.ts'
 import type { AuditedRequest } from '../helpers/kube-cluster/audit.ts'
 import { requireKube } from '../helpers/kube-cluster/binaries.ts'
 import { startControlPlane, type ControlPlane } from '../helpers/kube-cluster/control-plane.ts'
@@ -11,6 +18,7 @@ import { installVirtgate, type Installation } from '../helpers/kube-cluster/inst
 import { awaitAvailable } from '../helpers/kube-cluster/objects.ts'
 import { eventually } from '../helpers/server.ts'
 import { getVmi, helloVm, paths } from '../helpers/vms.ts'
+import { silentLog } from '../helpers/worker.ts'
 
 const AWAY_MS = 60_000
 /** Longest time from the end of a trouble until all is as before; informers wait up to 30 s between tries. */
@@ -78,6 +86,48 @@ requireKube()('while kube-apiserver is in trouble', () => {
     plane.apiServer().kill('SIGCONT')
     await works('speaking-again')
     expect((await ours(since)).length).toBeLessThan(500)
+  })
+
+  test('a watch from a version that is forgotten gets 410, and its informer lists anew, once', async () => {
+    const store = openKubeStore(client)
+    await create('old')
+    const before = await store.list(VMS)
+    for (let count = 0; count < 50; count++) await touch('old', count)
+    await client.call({ method: 'DELETE', path: paths('old').vm })
+    await plane.apiServer().stop('SIGKILL')
+    await plane.etcd.compact()
+    await plane.restartApiServer()
+    await works('new')
+    const watch = store.watch(VMS, before.resourceVersion, {}, AbortSignal.timeout(RECOVERY_MS))
+    await expect(watch[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 410 })
+
+    const ending = new AbortController()
+    const lists: string[] = []
+    // As one whose connection was away all the while: it begins with what was there before.
+    const source = {
+      ...store,
+      async list<T extends KubeObject>(kind: Kind<T>, selection?: Selection): Promise<ObjectList<T>> {
+        lists.push(kind.plural)
+        // It is asked for VMs alone.
+        return lists.length === 1 ? (before as ObjectList<never>) : store.list(kind, selection)
+      },
+    }
+    const informer = openInformer(
+      source,
+      VMS,
+      {},
+      { signal: ending.signal, clock: systemClock, log: silentLog },
+    )
+    await eventually(
+      'the change is seen',
+      RECOVERY_MS,
+      async () => informer.get('default', 'new') !== undefined,
+    )
+    expect(informer.get('default', 'old')).toBeUndefined()
+    await sleep(5_000)
+    expect(lists).toEqual(['virtualmachines', 'virtualmachines'])
+    ending.abort()
+    await informer.closed
   })
 
   test(
