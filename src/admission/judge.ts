@@ -35,6 +35,8 @@ export interface AdmissionParts {
   writer?: Pick<ObjectWriter, 'patch'>
   /** Asked by webhooks; absent where the store keeps the books. */
   limits?: NamespaceLimits
+  /** Told of what the webhooks let through. */
+  admitted?: (request: AdmissionRequest) => void
   clock: Pick<Clock, 'now'>
   /** A UUID nobody has. Contract: MUT-P-008. */
   newUid(): string

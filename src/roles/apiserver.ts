@@ -33,7 +33,7 @@ import { openClusterNodes, type WorkerCallOptions } from './cluster-nodes.ts'
 import { openClusterWebhooks } from './cluster-webhooks.ts'
 import { openCluster, type ClusterOptions } from './cluster.ts'
 import { parseListen, urlOf } from './listen.ts'
-import { countSessions, openRoleMetrics, serveApiMetrics } from './metrics.ts'
+import { countSessions, countVms, openRoleMetrics, serveApiMetrics } from './metrics.ts'
 import { namelessTls } from './nameless-tls.ts'
 import { buildTicketKeys } from './ticket-keys.ts'
 import { groupVersion } from './version.ts'
@@ -116,7 +116,14 @@ export async function openApiServerRole(options: ApiServerRoleOptions): Promise<
   )
   const kubeVirts = configuration.objects
   const webhooks = stack.use(
-    await openClusterWebhooks({ ...options, serving, store, foreignUses, kubeVirts }),
+    await openClusterWebhooks({
+      ...options,
+      serving,
+      store,
+      foreignUses,
+      kubeVirts,
+      admitted: countVms(metrics),
+    }),
   )
   const app = buildApp(options, { parts, authorizer }, client, serving, [trust, holders], metrics)
   registerReadiness(app, [trustCheck(trust), certificateCheck(serving), ...webhooks.checks], log)

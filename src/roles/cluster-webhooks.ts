@@ -1,6 +1,7 @@
 /** The admission webhooks of `virtgate apiserver`. */
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
+import type { AdmissionParts } from '../admission/judge.ts'
 import { buildCertificateAuthenticator } from '../auth/client-certificate.ts'
 import type { ForeignUses } from '../auth/foreign-use.ts'
 import type { ReadinessCheck } from '../http/readiness.ts'
@@ -31,6 +32,8 @@ export interface ClusterWebhookOptions {
   /** What who writes objects may use of other namespaces. */
   foreignUses: ForeignUses
   kubeVirts: Pick<Informer<KubeVirt>, 'list' | 'synced'>
+  /** Told of what is let through. */
+  admitted: NonNullable<AdmissionParts['admitted']>
   log: Log
 }
 
@@ -65,7 +68,7 @@ export async function openClusterWebhooks(options: ClusterWebhookOptions): Promi
     )
   const app = buildWebhookServer({
     tls: namelessTls(serving.current()),
-    admission: admission.parts,
+    admission: { ...admission.parts, admitted: options.admitted },
     ...(callers && { callers: buildCertificateAuthenticator(() => callers.current()) }),
     needs,
     checks: [certificateCheck(serving)],

@@ -1,5 +1,5 @@
 import { randomInt, randomUUID } from 'node:crypto'
-import type { Admission } from '../admission/admission.ts'
+import type { Admission, AdmissionRequest } from '../admission/admission.ts'
 import { buildAdmission } from '../admission/build.ts'
 import type { AdmissionParts } from '../admission/judge.ts'
 import { kubeVirtUser } from '../admission/accounts.ts'
@@ -43,6 +43,8 @@ export interface EmbeddedApiOptions {
   shapes: ShapeChecker
   /** The host's architecture as Kubernetes spells it: `amd64` or `arm64`. */
   architecture: string
+  /** Told of each write that is let through. */
+  admitted?: (request: AdmissionRequest) => void
   clock: Clock
   log: Log
 }
@@ -101,19 +103,22 @@ export async function openEmbeddedApi(options: EmbeddedApiOptions): Promise<Embe
       clock,
       newUid: randomUUID,
       random: (below) => randomInt(below),
-      admission: withLimits(
-        withRbac(
-          buildAdmission({
-            config,
-            reader,
-            foreignUses,
-            clock,
-            newUid: randomUUID,
-          }),
-          buildRbacAdmission(rbac, authorizer),
+      admission: telling(
+        options.admitted,
+        withLimits(
+          withRbac(
+            buildAdmission({
+              config,
+              reader,
+              foreignUses,
+              clock,
+              newUid: randomUUID,
+            }),
+            buildRbacAdmission(rbac, authorizer),
+          ),
+          database,
+          CHARGES,
         ),
-        database,
-        CHARGES,
       ),
     }),
   )
@@ -146,6 +151,18 @@ export async function openEmbeddedApi(options: EmbeddedApiOptions): Promise<Embe
     reviews: { config: forReviews, reader, foreignUses, clock, newUid: randomUUID },
     checkDatabase: () => database.write(() => {}),
     [Symbol.asyncDispose]: () => open.disposeAsync(),
+  }
+}
+
+/** Tells of what has passed. */
+function telling(admitted: EmbeddedApiOptions['admitted'], admission: Admission): Admission {
+  if (!admitted) return admission
+  return {
+    async review(request) {
+      const verdict = await admission.review(request)
+      admitted(request)
+      return verdict
+    },
   }
 }
 

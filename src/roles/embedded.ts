@@ -21,7 +21,7 @@ import { IMAGE_GC_DEFAULTS, type ImageGcOptions } from './image-gc.ts'
 import { parseListen, urlOf } from './listen.ts'
 import { holdDataDir } from './lock.ts'
 import { AUDIT_LOG_DEFAULTS, openAuditLog, QEMU_LOG_MAXSIZE, type AuditLogOptions } from './log.ts'
-import { openRoleMetrics, tellOfLead, tellOfNodes, tellOfWorkers } from './metrics.ts'
+import { countVms, openRoleMetrics, tellOfLead, tellOfNodes, tellOfWorkers } from './metrics.ts'
 import { readNodeNames } from './node-names.ts'
 import { KUBEVIRT_VERSION, readVersion } from './version.ts'
 
@@ -76,12 +76,14 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
   const names = await readNodeNames(dirs.root, Math.max(options.workers ?? 0, 1))
   const certificates = stack.use(await openCertificates(options, dirs, names))
   const schemas = openSchemas()
+  const metrics = openRoleMetrics(log)
   const embedded = stack.use(
     await openEmbeddedApi({
       file: dirs.database,
       durability: options.durability ?? 'full',
       shapes: schemas,
       architecture: ownArchitecture(),
+      admitted: countVms(metrics),
       clock: systemClock,
       log,
     }),
@@ -102,7 +104,6 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
     }),
   )
   await undrainNodes(embedded.asSystem)
-  const metrics = openRoleMetrics(log)
   metrics.add(certificateSource(certificatesOf(certificates)))
   // There is one such process for a data directory.
   tellOfLead(metrics, { isLeading: () => true, isReady: () => true })

@@ -1,9 +1,10 @@
+import type { AdmissionRequest } from '../admission/admission.ts'
 import { CONTENT_TYPE, openMetrics, type Metrics } from '../metrics/exposition.ts'
 import { processSource } from '../metrics/process.ts'
 import { openSessionSource, type SessionCounter } from '../metrics/sessions.ts'
 import type { FastifyInstance } from 'fastify'
 import { registerMetrics } from '../http/metrics-route.ts'
-import { VMIS } from '../kinds/table.ts'
+import { VMIS, VMS } from '../kinds/table.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Reading } from '../metrics/reading.ts'
@@ -34,6 +35,14 @@ export function countSessions(metrics: Metrics, store: Pick<ObjectReader, 'get'>
   })
   metrics.add(sessions)
   return sessions
+}
+
+/** Counts VMs that are admitted for creation. */
+export function countVms(metrics: Metrics): (request: AdmissionRequest) => void {
+  const created = metrics.counter('kubevirt_vm_created_by_pod_total')
+  return ({ kind, operation, namespace, dryRun }) => {
+    if (kind.plural === VMS.plural && operation === 'CREATE' && !dryRun) created.add({ namespace })
+  }
 }
 
 /** Serves them at the API server's port, and says whether it takes requests. */

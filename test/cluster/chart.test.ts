@@ -26,7 +26,7 @@ function account(where: string): Manifest {
 
 /** Kinds that not every cluster has. */
 function isKnown({ object: { apiVersion } }: Rendered): boolean {
-  return !apiVersion.startsWith('cert-manager.io/')
+  return !/^(cert-manager\.io|monitoring\.coreos\.com)\//.test(apiVersion)
 }
 
 requireKube()('the chart before a real kube-apiserver', () => {

@@ -95,7 +95,8 @@ requireQemu()('the figures of guests', () => {
       for (const round of [1, 2]) {
         const began = performance.now()
         const readings = await worker.metrics()
-        expect(performance.now() - began, `round ${round}`).toBeLessThan(3000)
+        // The first time it is waited for, for 2 s; from then on it owes an answer.
+        expect(performance.now() - began).toBeLessThan(round === 1 ? 5000 : 2000)
         expect(valueOf(readings, 'kubevirt_vmi_memory_actual_balloon_bytes', 'alpha')).toBeGreaterThan(0)
         expect(valueOf(readings, 'kubevirt_vmi_memory_actual_balloon_bytes', 'beta')).toBeUndefined()
       }

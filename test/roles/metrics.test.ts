@@ -63,6 +63,32 @@ test('until when its certificates are good is told', async () => {
   expect(inDays('serving')).toBeGreaterThan(0)
 })
 
+test('VMs that are admitted for creation are counted; refused ones and dry runs are not', async () => {
+  const review = async (spec: object, more: object = {}) => {
+    const object = {
+      apiVersion: 'kubevirt.io/v1',
+      kind: 'VirtualMachine',
+      metadata: { namespace: 'default', name: 'a' },
+      spec,
+    }
+    const resource = { group: 'kubevirt.io', version: 'v1', resource: 'virtualmachines' }
+    const common = { uid: '1', operation: 'CREATE', namespace: 'default', name: 'a', resource }
+    const body = { apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview' }
+    const webhooks = await door.connect({}, door.webhookPort)
+    const { body: answer } = await webhooks.send('POST', '/virtualmachines-validate', {
+      ...body,
+      request: { ...common, object, ...more },
+    })
+    return (JSON.parse(answer) as { response: { allowed: boolean } }).response.allowed
+  }
+  const good = { runStrategy: 'Halted', template: { spec: { domain: { devices: {} } } } }
+  expect(await review(good)).toBe(true)
+  expect(await review(good, { dryRun: true })).toBe(true)
+  expect(await review({ runStrategy: 'Halted' })).toBe(false)
+  const { body } = await scrape()
+  expect(valueOf(body, 'kubevirt_vm_created_by_pod_total', { namespace: 'default' })).toBe(1)
+})
+
 test.each([
   ['without an identity', {}, 401],
   ['with an identity that lacks the role', { 'x-remote-user': 'jane', 'x-remote-group': 'people' }, 403],

@@ -179,6 +179,7 @@ async function validate(parts: AdmissionParts, request: AdmissionRequest): Promi
     if (!(error instanceof StatusError)) throw error
     return { limit: error }
   }
+  parts.admitted?.(request)
   return { warnings: warningsOf(review) }
 }
 
