@@ -1,50 +1,67 @@
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { lastQemuError } from '../../qemu/log.ts'
-import { identify, type ProcessId, signalProcess, waitForExit } from '../../qemu/process.ts'
-import { errnoOf, unlessMissing } from '../files/errno.ts'
-import type { GuestFiles } from '../files/paths.ts'
-import type { Launch, Launched } from './state.ts'
+import { isAlive } from '../../qemu/process.ts'
+import * as moves from '../migration/state.ts'
+import { clearForwards } from '../network/user-net.ts'
+import { endAfter, endUnseen, type GuestEnd } from './end.ts'
+import { Machine } from './machine.ts'
+import { endOrphans } from './orphans.ts'
+import type { Wait } from './soonest.ts'
+import { machineOptions, type StartOptions } from './start.ts'
+import type { Launched } from './state.ts'
+import { endQemu } from './stop.ts'
+
+/** What has become of a guest: its machine, how it has ended, or when to look again. */
+export type Adopted = { machine: Machine } | { end: GuestEnd } | 'again' | Wait
+
+const ADOPT_MS = 5_000
+const NOT_ANSWERING = { reason: 'Unresponsive', message: 'QEMU runs and does not answer; it is left alone' }
 
 /**
- * Ends a QEMU that was started in the moment in which its worker crashed, before its process could be written down.
- * Its guest has never run. It is known by its pid file, which no other process names, and by its user.
+ * There was a QEMU when this worker, or the one before, last wrote something down: connects to it, or finds out how it
+ * has ended.
  */
-export async function endOrphans(launch: Launch, files: GuestFiles): Promise<void> {
-  const pidFile = join(files.runDir, 'qemu.pid')
-  const ownerUid = launch.user?.uid ?? process.getuid?.()
-  for (const entry of await readdir('/proc')) {
-    const id = /^\d+$/.test(entry) ? identify(Number(entry)) : undefined
-    if (!id || !(await hasArgument(id, pidFile)) || (await uidOf(id)) !== ownerUid) continue
-    signalProcess(id, 'SIGKILL')
-    await waitForExit(id)
+export async function adoptGuest(options: StartOptions): Promise<Adopted> {
+  const { record, files, parts, signal } = options
+  const { process, launch, phase, guest, migration } = record.state
+  if (!process) {
+    if (launch) await endOrphans(launch, files)
+    await record.keep({ launch: undefined })
+    return 'again'
   }
+  // Half made ready: it is made anew, as its guest has not come yet.
+  if (moves.isPreparing(migration)) await endQemu(process, undefined, signal)
+  else if (isAlive(process)) return attach(process, options)
+  parts.log.warn({ vmi: guest, pid: process.pid }, 'a QEMU has ended while no worker was there')
+  if (phase === 'Running' && !moves.isHandedOver(migration)) return { end: await endUnseen(process, files) }
+  await record.keep({ process: undefined, launch: undefined })
+  return 'again'
 }
 
-async function hasArgument({ pid }: ProcessId, argument: string): Promise<boolean> {
-  const text = await readIfRunning(`/proc/${pid}/cmdline`)
-  return text?.split('\0').includes(argument) ?? false
-}
-
-async function uidOf({ pid }: ProcessId): Promise<number | undefined> {
-  const text = await readIfRunning(`/proc/${pid}/status`)
-  const uid = /^Uid:\t(\d+)/m.exec(text ?? '')?.[1]
-  return uid === undefined ? undefined : Number(uid)
-}
-
-async function readIfRunning(file: string): Promise<string | undefined> {
+async function attach(process: Launched, options: StartOptions): Promise<Adopted> {
+  const { record, parts, signal } = options
+  const { removal, guest } = record.state
   try {
-    return await readFile(file, 'utf8')
+    const machine = await connect(process, options)
+    parts.log.info({ vmi: guest, pid: process.pid }, 'adopted a running guest')
+    return { machine }
   } catch (error) {
-    if (['ENOENT', 'ESRCH'].includes(errnoOf(error) ?? '')) return undefined
+    if (signal.aborted || !isAlive(process)) return 'again'
+    parts.log.warn({ err: error, vmi: guest, pid: process.pid }, 'a running QEMU does not answer')
+    record.change({ trouble: NOT_ANSWERING })
+  }
+  if (!removal) return { waitMs: ADOPT_MS }
+  const leftMs = removal.deadlineMs - parts.clock.now()
+  if (leftMs > 0) return { waitMs: Math.min(leftMs, ADOPT_MS) }
+  await record.keep(endAfter('forced', record.state.acpi))
+  return 'again'
+}
+
+async function connect(process: Launched, options: StartOptions): Promise<Machine> {
+  const machine = await Machine.attach(machineOptions(process, options, ADOPT_MS))
+  try {
+    await clearForwards(machine, options.parts.log)
+    return machine
+  } catch (error) {
+    await machine[Symbol.asyncDispose]()
     throw error
   }
-}
-
-/** Why a QEMU may have ended while nobody looked, for people. */
-export async function causeOfDeath(process: Launched, files: GuestFiles): Promise<string> {
-  const here = identify(globalThis.process.pid)
-  if (here && here.bootId !== process.bootId) return 'the node was restarted'
-  const said = await unlessMissing(lastQemuError(files.log, process.logOffset))
-  return said ? `QEMU ended: ${said}` : 'QEMU ended without a word; it may have been killed'
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { GuestFiles } from '../files/paths.ts'
-import { causeOfDeath } from './adopt.ts'
+import { causeOfDeath } from './orphans.ts'
 import { isMoving, lose } from '../migration/state.ts'
 import type { Machine } from './machine.ts'
 import type { GuestRecord, Happened } from './record.ts'

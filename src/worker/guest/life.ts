@@ -1,12 +1,10 @@
 import type { Duplex } from 'node:stream'
 import { isFinal } from '../../kinds/kubevirt.ts'
-import { isAlive } from '../../qemu/process.ts'
 import type { IncomingRequest, PortForwardOptions, SyncRequest } from '../../rpc/actions.ts'
 import { isHeld } from '../fence/hold.ts'
 import type { GuestFiles } from '../files/paths.ts'
 import { abandonBackup, tendBackup } from '../backup/tend.ts'
 import { dialGuestPort } from '../network/guest-port.ts'
-import { clearForwards } from '../network/user-net.ts'
 import type { Tap } from '../network/bridge/tap.ts'
 import { tendTaps } from '../network/bridge/tend.ts'
 import { tendGuest } from '../hotplug/tend.ts'
@@ -17,15 +15,16 @@ import { Mover } from '../migration/mover.ts'
 import { receiveGuest } from '../migration/receive.ts'
 import * as moves from '../migration/state.ts'
 import type { WorkerParts } from '../parts.ts'
-import { causeOfDeath, endOrphans } from './adopt.ts'
+import { adoptGuest } from './adopt.ts'
 import type { Bell } from './bell.ts'
-import { endAfter, endOfMachine, endUnseen, type GuestEnd, keepEnd, LOST_ARRIVAL } from './end.ts'
+import { endOfMachine, type GuestEnd, keepEnd, LOST_ARRIVAL } from './end.ts'
 import { classify } from './failure.ts'
 import { forget, release } from './leave.ts'
-import { Machine } from './machine.ts'
+import type { Machine } from './machine.ts'
 import { observe } from './observe.ts'
 import type { GuestRecord } from './record.ts'
-import { machineOptions, type StartOptions } from './start.ts'
+import { causeOfDeath } from './orphans.ts'
+import type { StartOptions } from './start.ts'
 import { Starter } from './starter.ts'
 import { soonest, type Wait } from './soonest.ts'
 import { shutDownForGood } from './shut-down.ts'
@@ -47,11 +46,11 @@ export interface LifeOptions {
 /** What to do after a step: look again, at once or at the next ring or after a time; or nothing any more. */
 type Next = 'again' | 'gone' | { waitMs?: number }
 
-const ADOPT_MS = 5_000
+/** A guest that may not be started yet is looked at again after so long. */
+const CUT_OFF_MS = 5_000
 const STUMBLE_MS = 5_000
 /** A guest that is being sent and is to be removed has so long to come back. */
 const COME_BACK_MS = 10_000
-const NOT_ANSWERING = { reason: 'Unresponsive', message: 'QEMU runs and does not answer; it is left alone' }
 
 /**
  * The life of one guest. It looks at what is wanted and what there is, takes one step from there towards what is
@@ -161,46 +160,12 @@ export class Life implements AsyncDisposable {
     return this.#tryStart()
   }
 
-  /** There was a QEMU when this worker, or the one before, last wrote something down. */
   async #adopt(): Promise<Next> {
-    const { record, files, parts } = this.#options
-    const { process, launch, phase, guest, migration } = record.state
-    if (!process) {
-      if (launch) await endOrphans(launch, files)
-      await record.keep({ launch: undefined })
-      return 'again'
-    }
-    // Half made ready: it is made anew, as its guest has not come yet.
-    if (moves.isPreparing(migration)) await endQemu(process, undefined, this.#closing.signal)
-    else if (isAlive(process)) return this.#attach()
-    parts.log.warn({ vmi: guest, pid: process.pid }, 'a QEMU has ended while no worker was there')
-    if (phase === 'Running' && !moves.isHandedOver(migration))
-      return this.#finish(await endUnseen(process, files))
-    await record.keep({ process: undefined, launch: undefined })
-    return 'again'
-  }
-
-  async #attach(): Promise<Next> {
-    const { record, parts } = this.#options
-    const { process, removal, guest } = record.state
-    if (!process) return 'again'
-    const { signal } = this.#closing
-    try {
-      this.machine = await Machine.attach(
-        machineOptions(process, { ...this.#startOptions(), signal }, ADOPT_MS),
-      )
-      await clearForwards(this.machine, parts.log)
-      parts.log.info({ vmi: guest, pid: process.pid }, 'adopted a running guest')
-      return 'again'
-    } catch (error) {
-      if (signal.aborted || !isAlive(process)) return 'again'
-      parts.log.warn({ err: error, vmi: guest, pid: process.pid }, 'a running QEMU does not answer')
-      record.change({ trouble: NOT_ANSWERING })
-    }
-    if (!removal) return { waitMs: ADOPT_MS }
-    const leftMs = removal.deadlineMs - parts.clock.now()
-    if (leftMs > 0) return { waitMs: Math.min(leftMs, ADOPT_MS) }
-    await record.keep(endAfter('forced', record.state.acpi))
+    const adopted = await adoptGuest({ ...this.#startOptions(), signal: this.#closing.signal })
+    if (adopted === 'again') return 'again'
+    if ('end' in adopted) return this.#finish(adopted.end)
+    if (!('machine' in adopted)) return adopted
+    this.machine = adopted.machine
     return 'again'
   }
 
@@ -317,7 +282,7 @@ export class Life implements AsyncDisposable {
     const { record } = this.#options
     if (this.#isCutOff()) {
       record.change({ message: 'waiting until a controller is heard of' })
-      return { waitMs: ADOPT_MS }
+      return { waitMs: CUT_OFF_MS }
     }
     const tried = await this.#starter.try(this.request, this.#startOptions())
     if (tried === 'again' || !('machine' in tried)) return tried

@@ -15,6 +15,7 @@ import { SerialConsole } from '../streams/serial-console.ts'
 import { UsbSlots } from '../streams/usb-slots.ts'
 import { noteLastWords, type LastWords } from './last-words.ts'
 import { connectMonitor, endsWithin, socketOf } from './monitor.ts'
+import { MonitorLink } from './monitor-link.ts'
 import type { Launched } from './state.ts'
 
 /** What a machine is attached to with. */
@@ -36,29 +37,10 @@ export interface MachineOptions {
   signal: AbortSignal
 }
 
-/** Events after which the state may be another one. */
-const CHANGING = [
-  'STOP',
-  'RESUME',
-  'RESET',
-  'SHUTDOWN',
-  'GUEST_PANICKED',
-  'WATCHDOG',
-  'BLOCK_IO_ERROR',
-  'VSERPORT_CHANGE',
-  'DEVICE_DELETED',
-  'DUMP_COMPLETED',
-  'MIGRATION',
-  'MIGRATION_PASS',
-  'BLOCK_JOB_READY',
-  'BLOCK_JOB_COMPLETED',
-  'BLOCK_JOB_ERROR',
-]
 const AGENT_PORT = 'channel0'
 const AGENT_CHARDEV = 'qga0'
-/** A QEMU that ends closes its monitor first. */
-const EXIT_MS = 2000
-const RECONNECT_MS = 5000
+/** For a socket of a QEMU that runs. */
+const SOCKET_MS = 5000
 
 /** What is done with an agent: a path to connect to, and what ends it. */
 export type AgentUse<T> = (path: string, signal: AbortSignal) => Promise<T>
@@ -86,8 +68,6 @@ export class Machine implements AsyncDisposable {
   agentArrivals = 0
   /** How often the guest has been reset since we are connected: its file systems are thawed then. */
   resets = 0
-  /** The process is gone. */
-  ended = false
   /** Looks in a row that QEMU has not answered. */
   missedLooks = 0
   /** When a guest whose storage was full is let go on again; milliseconds since 1970. */
@@ -95,8 +75,7 @@ export class Machine implements AsyncDisposable {
   readonly #options: MachineOptions
   readonly #closing = new AbortController()
   readonly #agentLane: AgentLane
-  #qmp: QmpClient
-  #following: Promise<void>
+  readonly #link: MonitorLink
 
   private constructor(options: MachineOptions, qmp: QmpClient) {
     const { process, hasSerial, logsSerial, hasDisplay, clock, files, log } = options
@@ -104,7 +83,6 @@ export class Machine implements AsyncDisposable {
     this.process = process
     this.#agentLane = new AgentLane(clock)
     this.tapWatch = new TapWatch(clock)
-    this.#qmp = qmp
     if (hasSerial && logsSerial) this.consoleLog = new ConsoleLog({ file: files.serialLog, clock, log })
     const serialOptions = {
       dial: () => this.#withSocket('serial0.sock', dial),
@@ -115,8 +93,15 @@ export class Machine implements AsyncDisposable {
     this.display = hasDisplay ? new Display(() => this.#withSocket('vnc.sock', dial)) : undefined
     this.exporter = new Exporter({ dial: () => this.#withSocket(NBD_SOCKET, dial), log })
     this.usb = new UsbSlots((slot) => this.#withSocket(`usbredir${slot}.sock`, dial))
-    this.#listen(qmp)
-    this.#following = this.#follow()
+    this.#link = new MonitorLink(qmp, {
+      ...options,
+      onEvent: (event) => this.#note(event),
+      onBack: async () => {
+        this.hasAgent = await this.#isAgentThere().catch(() => this.hasAgent)
+      },
+      onEnd: () => this.#endStreams(),
+      signal: this.#closing.signal,
+    })
   }
 
   /**
@@ -145,9 +130,14 @@ export class Machine implements AsyncDisposable {
     return { runDir: files.runDir, ownerUid }
   }
 
+  /** The process is gone. */
+  get ended(): boolean {
+    return this.#link.ended
+  }
+
   /** Runs a QMP command. Throws `QmpError`, `QmpTimeout` and `QmpClosed`. */
   async command<T = unknown>(name: string, args?: object): Promise<T> {
-    return this.#qmp.execute<T>(name, args)
+    return this.#link.command<T>(name, args)
   }
 
   /** The run state, such as `running` or `io-error`. Throws as `command`. */
@@ -159,16 +149,7 @@ export class Machine implements AsyncDisposable {
    * Runs a command and waits for the event that tells it is done. Throws as `command`.
    */
   async commandAwaiting(name: string, event: string, timeoutMs: number): Promise<void> {
-    const given = new AbortController()
-    const seen = this.#qmp.events.waitFor(event, undefined, { timeoutMs, signal: given.signal })
-    // Where the command fails nobody waits for the event.
-    seen.catch(() => {})
-    try {
-      await this.command(name)
-      await seen
-    } finally {
-      given.abort()
-    }
+    return this.#link.commandAwaiting(name, event, timeoutMs)
   }
 
   /**
@@ -220,10 +201,7 @@ export class Machine implements AsyncDisposable {
     this.#closing.abort()
     this.#endStreams()
     await this.consoleLog?.[Symbol.asyncDispose]()
-    await this.#qmp.close()
-    await this.#following
-    // Where it was just being connected anew.
-    await this.#qmp.close()
+    await this.#link[Symbol.asyncDispose]()
   }
 
   #endStreams(): void {
@@ -236,22 +214,13 @@ export class Machine implements AsyncDisposable {
   }
 
   async #withSocket<T>(name: string, use: (path: string) => Promise<T>): Promise<T> {
-    const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(RECONNECT_MS)])
+    const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(SOCKET_MS)])
     return withPinned(socketOf(this.#options, name), { alive: () => isAlive(this.process), signal }, use)
   }
 
   async #isAgentThere(): Promise<boolean> {
     const chardevs = await this.command<{ label: string; 'frontend-open': boolean }[]>('query-chardev')
     return chardevs.some(({ label, 'frontend-open': isOpen }) => label === AGENT_CHARDEV && isOpen)
-  }
-
-  #listen({ events }: QmpClient): void {
-    for (const name of CHANGING) {
-      events.on(name, (event) => {
-        this.#note(event)
-        this.#options.onChange()
-      })
-    }
   }
 
   #note(told: QmpEvent): void {
@@ -264,36 +233,5 @@ export class Machine implements AsyncDisposable {
   #agentCame(isThere: boolean): void {
     this.hasAgent = isThere
     if (isThere) this.agentArrivals += 1
-  }
-
-  /** Sees to it that there is a monitor for as long as there is a process, and notices when that ends. */
-  async #follow(): Promise<void> {
-    for (;;) {
-      await this.#qmp.closed
-      while (!this.#closing.signal.aborted && !this.ended && !(await this.#reconnect())) {
-        // Each try takes its time.
-      }
-      if (this.#closing.signal.aborted) return
-      this.#options.onChange()
-      if (!this.ended) continue
-      this.#endStreams()
-      return
-    }
-  }
-
-  async #reconnect(): Promise<boolean> {
-    const { signal } = this.#closing
-    try {
-      this.ended = await endsWithin(this.process, EXIT_MS, signal)
-      if (this.ended) return false
-      this.#qmp = await connectMonitor({ ...this.#options, timeoutMs: RECONNECT_MS }, signal)
-    } catch (error) {
-      if (signal.aborted) return false
-      this.#options.log.warn({ err: error, pid: this.process.pid }, 'no monitor of a running QEMU answers')
-      return false
-    }
-    this.#listen(this.#qmp)
-    this.hasAgent = await this.#isAgentThere().catch(() => this.hasAgent)
-    return true
   }
 }
