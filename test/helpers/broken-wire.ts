@@ -13,8 +13,8 @@ export interface BrokenWire extends AsyncDisposable {
   dialled(): number
 }
 
-/** One that is whole. */
-export function openWire(): BrokenWire {
+/** One that is whole. `tap` is shown all that goes over it, in either direction. */
+export function openWire(tap?: (chunk: Buffer) => void): BrokenWire {
   const servers: Server[] = []
   const sockets = new Set<Socket>()
   let isCut = false
@@ -27,6 +27,7 @@ export function openWire(): BrokenWire {
     ] as const) {
       sockets.add(one)
       one.pipe(other)
+      if (tap) one.on('data', tap)
       one.on('error', () => {})
       one.once('close', () => {
         sockets.delete(one)
