@@ -21,6 +21,15 @@ export interface ListPage {
   remainingItemCount?: number
 }
 
+/** A list that is read piece by piece, all of it as of one version. */
+export interface Listing {
+  resourceVersion: string
+  /** Reads the next objects, few or none; `undefined` at the end. Throws 410 where the version is gone meanwhile. */
+  next(): KubeObject[] | undefined
+  /** What the list says of itself besides, once it has come to its end. */
+  rest(): Pick<ListPage, 'continue' | 'remainingItemCount'>
+}
+
 /** What a watch may ask for beyond a selection. */
 export interface WatchOptions extends Selection {
   /** Changes after this version; '' or '0': the present objects first, as ADDED. */
@@ -60,6 +69,8 @@ export type PatchType = 'json' | 'merge' | 'strategic'
 export interface ObjectApi {
   get(kind: Kind, namespace: string, name: string): Promise<KubeObject>
   list(kind: Kind, options: ListOptions): Promise<ListPage>
+  /** The same, to be read by whoever asks, as fast as they like. */
+  openList(kind: Kind, options: ListOptions): Listing
   create(kind: Kind, namespace: string, object: KubeObject, context: WriteContext): Promise<KubeObject>
   update(
     kind: Kind,

@@ -1,8 +1,10 @@
+import { Readable } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
 import { formatExact } from '../../lib/exact-json.ts'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { apiVersionOf, type Kind } from '../../kinds/kind.ts'
 import type { KubeObject } from '../../kinds/meta.ts'
-import type { ListPage } from '../api.ts'
+import type { Listing } from '../api.ts'
 import { toPartial, type ListMeta, type TablePrinter } from '../tables/table.ts'
 import { negotiate, type Encoding, type Representation, type Shape, type View } from './negotiate.ts'
 import { readFlag, readText, type RawQuery } from './query.ts'
@@ -46,15 +48,56 @@ function viewObject(
   return view.as === 'partial' ? toPartial(object, view.version) : object
 }
 
-/** Answers with a list. */
-export function sendList(
-  { kind, printer, now }: Presenter,
+/** Answers with a list. A long one is read, printed and sent piece by piece: others go on meanwhile (security.md, J9). */
+export async function sendList(
+  presenter: Presenter,
   request: FastifyRequest,
   reply: FastifyReply,
-  { items, ...metadata }: ListPage,
-): FastifyReply {
+  listing: Listing,
+): Promise<FastifyReply> {
   const { encoding, view } = representationFor(request, 'list')
+  const { kind, printer, now } = presenter
+  const first = listing.next() ?? []
+  const second = listing.next()
+  const isForPeople = encoding === 'yaml' || isPretty(request)
+  if (second && !isForPeople && request.method === 'GET') {
+    const text = printPieces(presenter, view, listing, [first, second])
+    return reply.type('application/json').send(Readable.from(text, { objectMode: false }))
+  }
+  const items = [...first, ...(second ?? [])]
+  for (let piece = second && listing.next(); piece; piece = listing.next()) {
+    items.push(...piece)
+    await setImmediate()
+  }
+  const metadata = { resourceVersion: listing.resourceVersion, ...listing.rest() }
   return send(request, reply, encoding, viewList(view, kind, items, metadata, printer, now()))
+}
+
+/** The JSON of a list, in parts. What it says of itself stands at the end, as it is not known before. */
+async function* printPieces(
+  { kind, printer, now }: Presenter,
+  view: View,
+  listing: Listing,
+  read: KubeObject[][],
+): AsyncGenerator<string, void> {
+  const at = now()
+  const entriesOf = (value: unknown): [string, unknown[]] => {
+    // Of a table, and of a list.
+    const { rows, items } = value as { rows?: unknown[]; items?: unknown[] }
+    return rows ? ['rows', rows] : ['items', items ?? []]
+  }
+  const { metadata: _metadata, ...head } = viewList(view, kind, [], {}, printer, at) as { metadata: object }
+  const [member] = entriesOf(head)
+  yield `${formatExact({ ...head, [member]: undefined }).slice(0, -1)},"${member}":[`
+  let isFirst = true
+  for (let piece = read.shift() ?? listing.next(); piece; piece = read.shift() ?? listing.next()) {
+    const [, entries] = entriesOf(viewList(view, kind, piece, {}, printer, at))
+    const text = entries.map((entry) => formatExact(entry)).join(',')
+    if (text !== '') yield isFirst ? text : `,${text}`
+    isFirst &&= text === ''
+    await setImmediate()
+  }
+  yield `],"metadata":${formatExact({ resourceVersion: listing.resourceVersion, ...listing.rest() })}}`
 }
 
 function viewList(
@@ -85,8 +128,12 @@ export function send(
   value: unknown,
 ): FastifyReply {
   if (encoding === 'yaml') return sendText(reply, 'application/yaml', formatYaml(value))
-  const indent = readFlag(request.query as RawQuery, 'pretty') ? 2 : undefined
+  const indent = isPretty(request) ? 2 : undefined
   return sendText(reply, 'application/json', formatExact(value, indent))
+}
+
+function isPretty(request: FastifyRequest): boolean {
+  return readFlag(request.query as RawQuery, 'pretty') ?? false
 }
 
 /** As bytes: to the media type of a text Fastify would add a charset, which Kubernetes does not send. */

@@ -58,7 +58,7 @@ export async function listObjects({
   representationFor(request, 'list')
   const { namespace } = targetOf(request)
   const options = readListOptions(request.query as RawQuery, namespace)
-  return sendList(presenter, request, reply, await api.list(endpoint.kind, options))
+  return sendList(presenter, request, reply, api.openList(endpoint.kind, options))
 }
 
 /** Creates what the body holds. */
