@@ -59,9 +59,9 @@ requireQemu()('what is seen on the network while a guest is moved', () => {
   })
 
   test.each([
-    ['with certificates, as controllers have it: nothing of its memory', true],
-    ['without: all of it, so that looking would find it', false],
-  ])('E7: %s', LONG, async (_how, encrypted) => {
+    ['with certificates, as controllers have it: nothing of its memory', true, 0, 0],
+    ['without: all of it, so that looking would find it', false, 1000, Number.POSITIVE_INFINITY],
+  ])('E7: %s', LONG, async (_how, encrypted, least, most) => {
     const secret = `secret-${randomUUID()}`
     const vmi = secretive(encrypted ? 'hidden' : 'shown', secret)
     const { seen, look } = lookFor(secret)
@@ -77,7 +77,7 @@ requireQemu()('what is seen on the network while a guest is moved', () => {
     await reaches(a.worker, journey, 'handedOver')
     await a.release(journey)
     expect(seen.bytes).toBeGreaterThan(MIB)
-    if (encrypted) expect(seen.times).toBe(0)
-    else expect(seen.times).toBeGreaterThan(1000)
+    expect(seen.times).toBeGreaterThanOrEqual(least)
+    expect(seen.times).toBeLessThanOrEqual(most)
   })
 })

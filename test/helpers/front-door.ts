@@ -88,11 +88,13 @@ export async function openFrontDoor(): Promise<FrontDoor> {
     await once(opened, 'secureConnect')
     opened.on('error', () => {})
     sockets.add(opened)
+    opened.once('close', () => sockets.delete(opened))
     return opened
   }
   const connect = async (shown: Partial<KeyPair> = {}, to = port) => {
     const client = await rawClient(to, { ca: people.cert, ...shown })
     sockets.add(client.socket)
+    client.socket.once('close', () => sockets.delete(client.socket))
     return client
   }
   const setTrust = async (change: Record<string, string | undefined>) => {

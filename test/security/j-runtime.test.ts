@@ -9,6 +9,8 @@ import { globSync, readFileSync } from 'node:fs'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { connect as connectTls } from 'node:tls'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { WebSocket } from 'ws'
 import { GROUP } from '../../src/http/group.ts'
@@ -367,6 +369,36 @@ describe('J5: a request that two readers could understand differently is refused
     expect(filesWith(/insecureHTTPParser|insecure-http-parser/)).toEqual([])
   })
 })
+
+/** What is left of the heap and of what hangs on it, once all that nobody holds is gone. */
+function heldBytes(): number {
+  setFlagsFromString('--expose-gc')
+  const collect: unknown = runInNewContext('gc')
+  if (typeof collect !== 'function') throw new Error('there is no gc')
+  for (let round = 0; round < 3; round += 1) collect()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
+
+test('J6: handshakes with client certificates that are read leave nothing behind', async () => {
+  const MIB = 1024 * 1024
+  const shake = async (times: number): Promise<void> => {
+    for (let n = 0; n < times; n += 1) {
+      const client = await door.connect(door.proxy)
+      expect((await client.ask('PUT', START, ADMIN)).code).toBe(404)
+      const closed = once(client.socket, 'close')
+      client.socket.destroy()
+      await closed
+    }
+    // What was done is written down, by this test for ever.
+    door.log.lines.length = 0
+  }
+  await shake(50)
+  const before = heldBytes()
+  await shake(400)
+  // A certificate and what is told of it are some 10 KiB, a socket more.
+  expect(heldBytes() - before).toBeLessThan(2.75 * MIB)
+}, 120_000)
 
 test('J7: memory that was not cleared is only where it is filled before anybody sees it', () => {
   expect(filesWith(/allocUnsafe/)).toEqual([
