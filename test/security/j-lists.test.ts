@@ -21,12 +21,6 @@ let client: ClientHttp2Session
 /** Rows that were read, by turn of the event loop. */
 const read = new Map<number, number>()
 let turn = 0
-let isOver = false
-
-function countTurns(): void {
-  turn += 1
-  if (!isOver) setImmediate(countTurns)
-}
 
 /** The database, noting what is read when. */
 function observed(): ObjectDatabase {
@@ -34,6 +28,7 @@ function observed(): ObjectDatabase {
   return Object.assign(Object.create(database) as ObjectDatabase, {
     list(query: Parameters<ObjectDatabase['list']>[0]) {
       const rows = database.list(query)
+      if (!read.has(turn)) setImmediate(() => (turn += 1))
       read.set(turn, (read.get(turn) ?? 0) + rows.length)
       return rows
     },
@@ -65,10 +60,8 @@ beforeAll(async () => {
   const url = await api.app.listen({ port: 0, host: '127.0.0.1' })
   client = connect(url, { ca: authority.cert })
   await once(client, 'remoteSettings')
-  countTurns()
 })
 afterAll(async () => {
-  isOver = true
   client.destroy()
   await api[Symbol.asyncDispose]()
 })
