@@ -31,7 +31,8 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/e2e/**', 'test/virtctl/**', 'test/cluster/**'],
-          testTimeout: 60_000,
+          // A busy machine may be ten times slower than a quiet one.
+          testTimeout: 120_000,
           maxWorkers,
           // Hundreds of short files: to begin each in a process of its own would cost more than many of them.
           isolate: false,
