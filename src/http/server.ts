@@ -4,7 +4,7 @@ import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { Authorizer } from '../auth/access.ts'
 import { authorize } from '../auth/denied.ts'
 import { systemClock, type Clock } from '../lib/clock.ts'
-import { badRequest } from '../lib/errors.ts'
+import { badRequest, serviceUnavailable } from '../lib/errors.ts'
 import type { FairQueueLimits } from '../lib/fair-queue.ts'
 import type { Log } from '../lib/log.ts'
 import type { SessionCounter } from '../metrics/sessions.ts'
@@ -14,6 +14,7 @@ import { identify, redeemTicket, type Identification } from './authenticate.ts'
 import { signalOf } from './call.ts'
 import { LANE_LIMITS, openLane } from './lane.ts'
 import { cutConnectionsAtClose } from './connections.ts'
+import { METRICS_PATH } from './metrics-route.ts'
 import { answerUnknownPaths } from './not-found.ts'
 import { Sessions, type SessionLimits } from './sessions.ts'
 import { buildErrorHandler } from './status.ts'
@@ -72,7 +73,11 @@ const MAX_MESSAGE_BYTES = 512 * 1024
  */
 export function buildServer(options: ServerOptions): FastifyInstance {
   const { log, clock = systemClock, allowedOrigins = [], parts } = options
-  const app = Fastify(serverOptions(options.tls, log)) as unknown as FastifyInstance
+  // Its own 503 would keep the figures, too, from who reads them on a connection that is open.
+  const app = Fastify({
+    ...serverOptions(options.tls, log),
+    return503OnClosing: false,
+  }) as unknown as FastifyInstance
   const sessions = new Sessions({ ...LIMITS, ...options.limits }, clock, log)
   const auditor = new Auditor(options.audit ?? log, parts.events, clock)
   const tickets = buildTickets(options, clock)
@@ -134,6 +139,9 @@ function addGate(app: FastifyInstance, options: ServerOptions, tickets: Tickets)
     reply.header('x-content-type-options', 'nosniff')
     // After an upgrade that failed, the connection is never read again (security: A6).
     if (request.ws) reply.header('connection', 'close')
+    if (app.isDraining() && request.routeOptions.url !== METRICS_PATH) {
+      throw serviceUnavailable('the server is going away; connect again')
+    }
     const access = request.routeOptions.config?.access
     if (access !== 'open') {
       const signal = signalOf(reply.raw)

@@ -1,13 +1,18 @@
 import { once } from 'node:events'
+import { connect } from 'node:http2'
 import { PassThrough, type Duplex } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
+import { WebSocket } from 'ws'
 import { METRICS_PATH, registerMetrics } from '../../src/http/metrics-route.ts'
 import { serviceUnavailable } from '../../src/lib/errors.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { openSessionSource } from '../../src/metrics/sessions.ts'
 import { CONTENT_TYPE, openMetrics } from '../../src/metrics/exposition.ts'
-import { ALICE, apiOf, memoryLog, vmiOf } from '../helpers/api.ts'
-import { parseExposition } from '../helpers/exposition.ts'
+import { serveApiMetrics } from '../../src/roles/metrics.ts'
+import { makeAuthority, servingPair } from '../helpers/pki.ts'
+import { ALICE, apiOf, BASE, memoryLog, vmiOf } from '../helpers/api.ts'
+import { parseExposition, valueOf } from '../helpers/exposition.ts'
 import { eventually } from '../helpers/server.ts'
 import { serveStreams } from '../helpers/stream-client.ts'
 
@@ -54,6 +59,37 @@ test('anybody gets them where that is asked for', async () => {
   const { app } = apiOf({}, { authorizer: { review: async () => ({ allowed: false, reason: '' }) } })
   registerMetrics(app, partsOf(true))
   expect((await app.inject({ url: METRICS_PATH })).statusCode).toBe(200)
+})
+
+test('a server that goes away says so on connections that are open, and takes nothing else', async () => {
+  const authority = await makeAuthority()
+  const tls = await servingPair(authority)
+  const node = { console: async () => new PassThrough() }
+  const { app } = apiOf({ vmi: vmiOf(), node }, { tls, limits: { drainMs: 60_000 } })
+  serveApiMetrics(app, openMetrics({ clock: systemClock, log: memoryLog() }), false)
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  const { host } = new URL(url)
+  const stream = new WebSocket(`wss://${host}${BASE}/virtualmachineinstances/vm1/console`, {
+    headers: ALICE,
+    ca: authority.cert,
+  })
+  await once(stream, 'open')
+  const session = connect(url, { ca: authority.cert })
+  const ask = async (path: string) => {
+    const call = session.request({ ':path': path, ...ALICE })
+    const [{ ':status': code }] = await once(call, 'response')
+    return { code, body: await text(call) }
+  }
+  const ready = async () => valueOf((await ask(METRICS_PATH)).body, 'kubevirt_virt_api_ready_status')
+  expect(await ready()).toBe(1)
+  const closing = app.close()
+  await eventually('it goes away', 5000, async () => (await ready()) === 0)
+  const { code, body } = await ask(`${BASE}/virtualmachineinstances/vm1/guestosinfo`)
+  expect(code).toBe(503)
+  expect(JSON.parse(body)).toMatchObject({ kind: 'Status', reason: 'ServiceUnavailable' })
+  session.close()
+  stream.close()
+  await closing
 })
 
 test('a session counts once it carries bytes, and not where its guest cannot be dialled', async () => {
