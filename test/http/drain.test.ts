@@ -6,7 +6,14 @@ import type { ServerOptions } from '../../src/http/server.ts'
 import { ALICE, vmiOf } from '../helpers/api.ts'
 import { fastClock } from '../helpers/fake-worker.ts'
 import { makeAuthority, servingPair, type TestAuthority } from '../helpers/pki.ts'
-import { serveStreams, StreamGuest, streamOf, VMI_PATH, type StreamServer } from '../helpers/stream-server.ts'
+import {
+  refusalOf,
+  serveStreams,
+  StreamGuest,
+  streamOf,
+  VMI_PATH,
+  type StreamServer,
+} from '../helpers/stream-server.ts'
 
 let authority: TestAuthority
 beforeAll(async () => {
@@ -14,6 +21,37 @@ beforeAll(async () => {
 })
 let server: StreamServer
 afterEach(() => server.app.close())
+
+test('C9: who was let in before the server began to drain, and comes to dial then, gets no seat', async () => {
+  const asked = Promise.withResolvers<void>()
+  const decided = Promise.withResolvers<void>()
+  let dialled = 0
+  const stream = streamOf(async () => {
+    dialled += 1
+    return new StreamGuest()
+  })
+  const review = async ({ name }: { name: string }) => {
+    if (name === 'late') {
+      asked.resolve()
+      await decided.promise
+    }
+    return { allowed: true, reason: '' }
+  }
+  const options: Partial<ServerOptions> = { limits: { drainMs: 2000 }, authorizer: { review } }
+  server = await serveStreams([stream], { vmi: vmiOf() }, options)
+  const first = server.dial('/test')
+  await once(first, 'open')
+  const late = server.dial('/test', undefined, { headers: { authorization: 'Bearer late' } })
+  const refused = refusalOf(late)
+  await asked.promise
+  const closing = server.app.close()
+  await expect.poll(() => server.app.isDraining()).toBe(true)
+  decided.resolve()
+  expect((await refused).code).toBe(503)
+  expect(dialled).toBe(1)
+  first.close()
+  await closing
+})
 
 describe.each(['ws', 'wss'])('while a server drains for a minute, over %s', (scheme) => {
   async function serve(guest: StreamGuest): Promise<WebSocket> {
