@@ -27,7 +27,8 @@ function decodeObject(type: ObjectType, value: unknown, at: string): JsonRecord 
       continue
     }
     const decodedValue = canonical(type, name, decodeValue(member.type, content, place))
-    if (isClaim(type, name) || !isUnsaid(member, decodedValue)) setMember(decoded, name, decodedValue)
+    const isUnsaid = hidesZero(member) && isZero(decodedValue)
+    if (isClaim(type, name) || !isUnsaid) setMember(decoded, name, decodedValue)
   }
   // What is no pointer is always there.
   for (const [name, part] of type.parts) decoded[name] ??= decodeObject(part, {}, `${at}.${name}`)
@@ -35,9 +36,14 @@ function decodeObject(type: ObjectType, value: unknown, at: string): JsonRecord 
   return decoded
 }
 
-/** Whether a value cannot be told from an absent one: zero, and not behind a pointer. */
-export function isUnsaid({ type, always, keepsZero }: Member, value: unknown): boolean {
-  return type.kind === 'scalar' && !always && !keepsZero && (value === '' || value === 0 || value === false)
+/** Whether a zero cannot be told from what is absent: where it is not behind a pointer. */
+export function hidesZero({ type, always, keepsZero }: Member): boolean {
+  return type.kind === 'scalar' && !always && !keepsZero
+}
+
+/** Whether a scalar is zero. */
+export function isZero(value: unknown): boolean {
+  return value === '' || value === 0 || value === false
 }
 
 function decodeValue(type: Type, value: unknown, at: string): unknown {

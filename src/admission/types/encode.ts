@@ -3,22 +3,33 @@ import { isRecord, setMember, type JsonRecord } from '../../lib/json.ts'
 import { formatQuantity } from '../../lib/quantity-format.ts'
 import { typeNamed, type Member, type ObjectType, type Type } from './parse.ts'
 
-/** A copy of a decoded value in the form in which KubeVirt stores it. */
+/** A decoded value in the form in which KubeVirt stores it; what has that form already is not copied. */
 export function encode(typeName: string, value: unknown): JsonRecord {
   return encodeObject(typeNamed(typeName), isRecord(value) ? value : {})
 }
 
 function encodeObject(type: ObjectType, value: JsonRecord): JsonRecord {
-  const encoded: JsonRecord = {}
+  let encoded = value
   for (const name of Object.keys(value)) {
     const member = type.members.get(name)
     const content = value[name]
-    if (!member || content === undefined || content === null) continue
-    const written = encodeValue(member.type, content)
-    if (member.always || member.keepsZero || !isEmpty(member.type, written)) encoded[name] = written
+    const written = member && content !== null ? encodeValue(member.type, content) : undefined
+    const isWritten = written !== undefined && !isLeftOut(member, written)
+    if (isWritten && written === content) continue
+    if (encoded === value) encoded = { ...value }
+    if (isWritten) encoded[name] = written
+    else delete encoded[name]
   }
-  for (const member of type.always) if (encoded[member.name] === undefined) writeAbsent(encoded, member)
+  for (const member of type.always) {
+    if (encoded[member.name] !== undefined) continue
+    if (encoded === value) encoded = { ...value }
+    writeAbsent(encoded, member)
+  }
   return encoded
+}
+
+function isLeftOut(member: Member | undefined, written: unknown): boolean {
+  return !member || (!member.always && !member.keepsZero && isEmpty(member.type, written))
 }
 
 /** What is written where there is nothing. Absent lists, maps and pointers would be `null`: they are left out. */
@@ -39,12 +50,17 @@ function encodeValue(type: Type, value: unknown): unknown {
     case 'scalar':
       return type.scalar === 'qty' ? formatQuantity(String(value)) : value
     case 'list':
-      return Array.isArray(value) ? value.map((element) => encodeValue(type.items, element)) : value
+      return Array.isArray(value) ? encodeList(type.items, value) : value
     case 'map':
       return isRecord(value) ? mapValues(value, (content) => encodeValue(type.values, content)) : value
     case 'object':
       return isRecord(value) ? encodeObject(type, value) : value
   }
+}
+
+function encodeList(items: Type, list: readonly unknown[]): readonly unknown[] {
+  const encoded = list.map((element) => encodeValue(items, element))
+  return encoded.every((element, index) => element === list[index]) ? list : encoded
 }
 
 function mapValues(record: JsonRecord, change: (value: unknown) => unknown): JsonRecord {

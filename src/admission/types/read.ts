@@ -4,7 +4,7 @@
  */
 import { isRecord, type JsonRecord } from '../../lib/json.ts'
 import { isQuantity } from '../../lib/quantity.ts'
-import { canonical, FITS, isClaim, isUnsaid } from './decode.ts'
+import { canonical, FITS, hidesZero, isClaim, isZero } from './decode.ts'
 import { typeNamed, type Member, type ObjectType, type Type } from './parse.ts'
 import { FITS_SHAPE, mayBeNull } from './schema.ts'
 
@@ -19,8 +19,8 @@ interface Part {
   read: Reader
   mayBeNull: boolean
   isClaim: boolean
-  /** Left out where it cannot be told from an absent one. */
-  member: Member
+  /** Zero cannot be told from what is absent, and is left out. */
+  hidesZero: boolean
 }
 
 /** Readers of values whose shape is checked, too, and of values that are decoded alone. */
@@ -63,7 +63,7 @@ function objectReader(type: ObjectType, isChecked: boolean): Reader {
       const content = value[name]
       const found = content === null ? readNull(part, isChecked) : part.read(content)
       if (found === WRONG) return WRONG
-      const isSaid = found !== undefined && (part.isClaim || !isUnsaid(part.member, found))
+      const isSaid = found !== undefined && !(part.hidesZero && isZero(found))
       if (isSaid && found === content) continue
       if (decoded === value) decoded = { ...value }
       if (isSaid) decoded[name] = found
@@ -94,9 +94,9 @@ function partOf(type: ObjectType, member: Member, isChecked: boolean): Part {
   const reader = readerFor(member.type, isChecked)
   const isAddress = ADDRESSES.has(`${type.name} ${name}`)
   return {
-    member,
     mayBeNull: mayBeNull(type, name),
     isClaim: isClaim(type, name),
+    hidesZero: hidesZero(member) && !isClaim(type, name),
     read: isAddress ? (value) => canonicalOf(type, name, reader(value)) : reader,
   }
 }
