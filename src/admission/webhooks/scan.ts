@@ -1,3 +1,5 @@
+import { isRecord, type JsonRecord } from '../../lib/json.ts'
+
 /** What JSON.parse says nothing of: how deep a text is nested, and names that stand twice in one object (security.md, D8). */
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
@@ -32,11 +34,23 @@ export function scanMembers(json: Buffer, limit: number): number | undefined {
 
 /** How many members the objects of a parsed text have in all: fewer than were written where a name stood there twice. */
 export function countMembers(value: unknown): number {
-  if (typeof value !== 'object' || value === null) return 0
-  const elements: unknown[] = Array.isArray(value) ? value : Object.values(value)
-  let members = Array.isArray(value) ? 0 : elements.length
-  for (const element of elements) {
-    if (typeof element === 'object' && element !== null) members += countMembers(element)
+  if (Array.isArray(value)) return countOf(value)
+  return isRecord(value) ? countInRecord(value) : 0
+}
+
+function countOf(list: readonly unknown[]): number {
+  let members = 0
+  for (const element of list) if (typeof element === 'object') members += countMembers(element)
+  return members
+}
+
+function countInRecord(record: JsonRecord): number {
+  let members = 0
+  // What was parsed inherits nothing that would be counted, too; a list of the names would be made to be thrown away.
+  for (const name in record) {
+    members += 1
+    const content = record[name]
+    if (typeof content === 'object') members += countMembers(content)
   }
   return members
 }
