@@ -129,6 +129,7 @@ requireKube()('an installation by the chart', () => {
       kubeconfig: await kubeconfigOf('virt-controller'),
       'health-listen': '127.0.0.1:0',
       'enroll-listen': '127.0.0.1:0',
+      'metrics-listen': '127.0.0.1:0',
     })
   })
   afterAll(() => stack.disposeAsync())
@@ -182,12 +183,13 @@ requireKube()('an installation by the chart', () => {
     await start('worker', 'virt-handler', {
       node: NODE,
       listen: '127.0.0.1:0',
+      'metrics-listen': '127.0.0.1:0',
       advertise: '127.0.0.1',
       'migration-address': '127.0.0.1',
       state: join(dir, 'state'),
       images: join(dir, 'images'),
       run: join(dir, 'run'),
-      controller: /enrolling workers at (\S+)/.exec(controller.ready)?.[1] ?? '',
+      controller: /enrolling workers at ([^\s,]+)/.exec(controller.ready)?.[1] ?? '',
       'controller-ca': join(dir, 'ca.crt'),
       'join-token-file': join(dir, 'token'),
     })
