@@ -37,7 +37,7 @@ interface Round {
 
 async function startServer(): Promise<Server> {
   // As `startOver` in src/node.mjs has it.
-  const execArgv = ['--max-semi-space-size=4', '--v8-pool-size=1']
+  const execArgv = ['--max-semi-space-size=2', '--v8-pool-size=1']
   const child = fork(new URL('admission-server.ts', import.meta.url), { execArgv })
   // The first thing it says.
   const [said] = (await once(child, 'message')) as [{ port: number; ca: string }]

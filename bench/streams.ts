@@ -42,7 +42,7 @@ interface Sample {
 type Direction = 'out' | 'in'
 
 /** As `startOver` in src/node.mjs has it: how much memory is young decides how dear the buffers of a stream are. */
-const FLAGS = ['--max-semi-space-size=4', '--v8-pool-size=1']
+const FLAGS = ['--max-semi-space-size=2', '--v8-pool-size=1']
 
 async function start(role: Role): Promise<Part> {
   const directory = process.env['VIRTGATE_BENCH_PROFILE']

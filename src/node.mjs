@@ -15,7 +15,7 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const programs = join(root, 'node_modules', '.bin')
 
 /** For whom V8 works besides: on a node that is full of guests, more threads take more memory, and no less time. */
-const FLAGS = ['--max-semi-space-size=4', '--v8-pool-size=1']
+const FLAGS = ['--max-semi-space-size=2', '--v8-pool-size=1']
 /** glibc keeps memory apart for each thread unless it is told not to. */
 const ARENAS = { MALLOC_ARENA_MAX: '1' }
 

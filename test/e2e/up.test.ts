@@ -10,7 +10,7 @@ requireQemu()('virtgate up', () => {
     await using server = await startServer()
     const ofProcess = async (what: string) =>
       (await readFile(`/proc/${server.process.pid}/${what}`, 'utf8')).split('\0')
-    expect(await ofProcess('cmdline')).toContain('--max-semi-space-size=4')
+    expect(await ofProcess('cmdline')).toContain('--max-semi-space-size=2')
     expect(await ofProcess('environ')).toContain('MALLOC_ARENA_MAX=1')
   })
 })
