@@ -22,8 +22,11 @@ export interface ControllerConfig {
   version: string
   /** The KubeVirt version whose API is served, such as `v1.9.0`. */
   kubeVirtVersion: string
-  /** What guests get that ask for no architecture, unless the KubeVirt object says so: `amd64` or `arm64`. */
-  architecture: string
+  /**
+   * What guests get that ask for no architecture, unless the KubeVirt object says so: `amd64` or `arm64`. Absent: the object
+   * is not told, as admission knows without it.
+   */
+  architecture?: string
   /** Where claims are directories of ours: below it, as `NAMESPACE/NAME`. Absent: somebody else provides storage. */
   claimsDir?: string
   /** Whether guests are charged to quotas by us (cluster mode) or by the store itself (embedded mode). */

@@ -190,7 +190,6 @@ function openControllers(
       ownsNodes: true,
       version: readVersion(),
       kubeVirtVersion: KUBEVIRT_VERSION,
-      architecture: ownArchitecture(),
       claimsDir: dirs.volumes,
     },
   })

@@ -2,8 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { requireQemu } from '../helpers/guest.ts'
-import { guestPids, startServer } from '../helpers/server.ts'
-import { awaitPhase, bootVm, openConsole } from '../helpers/vms.ts'
+import type { KubeVirt, Vm } from '../../src/kinds/kubevirt.ts'
+import { eventually, guestPids, startServer } from '../helpers/server.ts'
+import { awaitPhase, bootVm, openConsole, paths } from '../helpers/vms.ts'
 
 requireQemu()('virtgate up', () => {
   test('is one process from its start on, set up to take little memory', async () => {
@@ -12,6 +13,20 @@ requireQemu()('virtgate up', () => {
       (await readFile(`/proc/${server.process.pid}/${what}`, 'utf8')).split('\0')
     expect(await ofProcess('cmdline')).toContain('--max-semi-space-size=2')
     expect(await ofProcess('environ')).toContain('MALLOC_ARENA_MAX=1')
+  })
+
+  test('answers reviews as the KubeVirt object says: it names no architecture', async () => {
+    await using server = await startServer()
+    const { status } = await eventually('the object has a status', 10_000, async () => {
+      const path = '/apis/kubevirt.io/v1/namespaces/kubevirt/kubevirts/kubevirt'
+      const object = await server.client.call<KubeVirt>({ method: 'GET', path })
+      return object.status?.phase === 'Deployed' && object
+    })
+    expect(status).not.toHaveProperty('defaultArchitecture')
+    // What is written here gets that of the host all the same.
+    await bootVm(server.client, 'plain', { runStrategy: 'Halted' })
+    const vm = await server.client.call<Vm>({ method: 'GET', path: paths('plain').vm })
+    expect(vm.spec.template.spec.architecture).toMatch(/^(amd64|arm64)$/)
   })
 })
 

@@ -46,8 +46,8 @@ export function buildKubeVirtStatus(
     observedKubeVirtVersion: kubeVirtVersion,
     observedKubeVirtRegistry: before?.observedKubeVirtRegistry ?? IMAGE_REGISTRY,
     observedDeploymentConfig: before?.observedDeploymentConfig ?? NO_DEPLOYMENT_CONFIG,
-    // Admission goes by it: without one, guests that ask for no architecture would be refused.
-    defaultArchitecture: before?.defaultArchitecture || architecture,
+    // Webhooks go by it: without one, guests that ask for no architecture would be refused.
+    ...(architecture !== undefined && { defaultArchitecture: before?.defaultArchitecture || architecture }),
     conditions: [...conditions],
   }
 }
