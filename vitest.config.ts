@@ -33,9 +33,8 @@ export default defineConfig({
           exclude: ['test/e2e/**', 'test/virtctl/**', 'test/cluster/**'],
           // A busy machine may be ten times slower than a quiet one.
           testTimeout: 120_000,
+          hookTimeout: 60_000,
           maxWorkers,
-          // Hundreds of short files: to begin each in a process of its own would cost more than many of them.
-          isolate: false,
         },
       },
       {

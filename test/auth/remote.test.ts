@@ -137,9 +137,10 @@ test('one caller who goes away leaves the answer to the others; the last one end
 
 test('a question that everybody has left is asked anew', async () => {
   const { asked, client, clock } = open(({ signal }) => {
+    if (asked.length > 1) return { status: { allowed: true } }
     const { promise, reject } = Promise.withResolvers<never>()
     signal?.addEventListener('abort', () => reject(signal.reason))
-    return asked.length === 1 ? promise : { status: { allowed: true } }
+    return promise
   })
   const authorizer = buildReviewAuthorizer(client, clock)
   const gone = new AbortController()

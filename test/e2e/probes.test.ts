@@ -1,21 +1,17 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Vmi } from '../../src/kinds/kubevirt.ts'
-import type { ImageStore } from '../../src/worker/images/store.ts'
 import type { Probe } from '../../src/worker/probes/handler.ts'
 import type { Worker } from '../../src/worker/worker.ts'
 import { requireQemu } from '../helpers/guest.ts'
 import {
-  guestImages,
   guestVmi,
-  makeHome,
-  openTestWorker,
   refOf,
-  removeAll,
   requestFor,
   Screen,
   TYPING,
-  type WorkerHome,
-  WorkerWatch,
+  type WorkerWatch,
+  openRealWorker,
+  type RealWorker,
 } from '../helpers/worker.ts'
 
 /** Whatever a real guest does within is not late: it is emulated, and the machine may be busy. */
@@ -23,24 +19,15 @@ const PATIENCE = { periodSeconds: 1, timeoutSeconds: 10 }
 
 /** The guest serves a page at port 80, until its console says otherwise. */
 requireQemu()('probes of the ports of a real guest', () => {
-  let home: WorkerHome
-  let images: ImageStore
+  let real: RealWorker | undefined
   let worker: Worker
   let watch: WorkerWatch
 
   beforeAll(async () => {
-    home = await makeHome()
-    images = await guestImages(home)
-    worker = await openTestWorker(home, { images })
-    watch = new WorkerWatch(worker)
+    real = await openRealWorker()
+    ;({ worker, watch } = real)
   }, 120_000)
-  afterAll(async () => {
-    if (worker) await removeAll(worker)
-    await watch?.[Symbol.asyncDispose]()
-    await worker?.[Symbol.asyncDispose]()
-    await images?.[Symbol.asyncDispose]()
-    await home?.[Symbol.asyncDispose]()
-  })
+  afterAll(() => real?.[Symbol.asyncDispose]())
 
   /** A guest whose port 80 is called `web`. */
   function webVmi(name: string, probes: { livenessProbe?: Probe; readinessProbe?: Probe }): Vmi {

@@ -13,43 +13,33 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { ImageStore } from '../../src/worker/images/store.ts'
 import type { Worker } from '../../src/worker/worker.ts'
 import { requireQemu } from '../helpers/guest.ts'
 import {
-  guestImages,
   guestVmi,
-  makeHome,
-  openTestWorker,
   pidOf,
   refOf,
-  removeAll,
   requestFor,
   Screen,
   TYPING,
   WATCHING,
   type WorkerHome,
-  WorkerWatch,
+  type WorkerWatch,
+  openRealWorker,
+  type RealWorker,
 } from '../helpers/worker.ts'
 
 requireQemu()('a worker and its guests', () => {
+  let real: RealWorker | undefined
   let home: WorkerHome
   let worker: Worker
-  let images: ImageStore
   let watch: WorkerWatch
 
   beforeAll(async () => {
-    home = await makeHome()
-    images = await guestImages(home)
-    worker = await openTestWorker(home, { images })
-    watch = new WorkerWatch(worker)
+    real = await openRealWorker()
+    ;({ home, worker, watch } = real)
   })
-  afterAll(async () => {
-    await watch?.[Symbol.asyncDispose]()
-    if (worker) await removeAll(worker)
-    await worker?.[Symbol.asyncDispose]()
-    await home?.[Symbol.asyncDispose]()
-  })
+  afterAll(() => real?.[Symbol.asyncDispose]())
 
   test('start, console both ways, pause, unpause, power button, gone', async () => {
     const vmi = guestVmi('alpha')

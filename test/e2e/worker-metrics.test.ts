@@ -1,41 +1,32 @@
 /** Figures of real guests. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { ImageStore } from '../../src/worker/images/store.ts'
 import type { Worker } from '../../src/worker/worker.ts'
 import type { Reading } from '../../src/metrics/reading.ts'
 import { FAMILIES } from '../../src/metrics/families/index.ts'
 import { requireQemu } from '../helpers/guest.ts'
 import { eventually } from '../helpers/server.ts'
 import {
-  guestImages,
   guestVmi,
-  makeHome,
-  openTestWorker,
   pidOf,
   removeAll,
   requestFor,
   type WorkerHome,
-  WorkerWatch,
+  type WorkerWatch,
+  openRealWorker,
+  type RealWorker,
 } from '../helpers/worker.ts'
 
 requireQemu()('the figures of guests', () => {
+  let real: RealWorker | undefined
   let home: WorkerHome
   let worker: Worker
-  let images: ImageStore
   let watch: WorkerWatch
 
   beforeAll(async () => {
-    home = await makeHome()
-    images = await guestImages(home)
-    worker = await openTestWorker(home, { images })
-    watch = new WorkerWatch(worker)
+    real = await openRealWorker()
+    ;({ home, worker, watch } = real)
   })
-  afterAll(async () => {
-    await watch?.[Symbol.asyncDispose]()
-    if (worker) await removeAll(worker)
-    await worker?.[Symbol.asyncDispose]()
-    await home?.[Symbol.asyncDispose]()
-  })
+  afterAll(() => real?.[Symbol.asyncDispose]())
 
   async function boot(name: string) {
     const vmi = guestVmi(name, {

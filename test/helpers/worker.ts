@@ -71,6 +71,25 @@ export async function guestImages(home: WorkerHome) {
   return store
 }
 
+/** A worker that boots real guests, and what it reports. */
+export interface RealWorker extends AsyncDisposable {
+  home: WorkerHome
+  worker: Worker
+  watch: WorkerWatch
+}
+
+/** Opens a worker with the image of the small guest in its store. Its guests end with it. */
+export async function openRealWorker(): Promise<RealWorker> {
+  await using stack = new AsyncDisposableStack()
+  const home = stack.use(await makeHome())
+  const images = stack.use(await guestImages(home))
+  const worker = stack.use(await openTestWorker(home, { images }))
+  stack.defer(() => removeAll(worker))
+  const watch = stack.use(new WorkerWatch(worker))
+  const opened = stack.move()
+  return { home, worker, watch, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
+
 /** A VMI that boots the small Linux guest. */
 export function guestVmi(
   name: string,
