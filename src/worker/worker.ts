@@ -29,6 +29,7 @@ import { openVnc } from './actions/vnc.ts'
 import { openVsock } from './actions/vsock.ts'
 import { LOCAL_MIGRATION_ADDRESS } from './migration/address.ts'
 import { buildFigureReader } from './figures/collect.ts'
+import { readingOfNode } from './figures/node.ts'
 import { holdStateDir } from './files/hold.ts'
 import { checkRunDir, generatedDir, pinDir, type WorkerDirs } from './files/paths.ts'
 import { openFence, type NodeFence } from './fence/fence.ts'
@@ -176,11 +177,10 @@ function buildWorker({ options, parts, guests, watchers, fence, opened }: Opened
     sync: async (request) => (await guests.getOrCreate(request)).sync(request),
     remove: async (guest, removal) => guests.get(guest).remove(removal),
     report: async (guest) => guests.get(guest).report,
-    metrics: (signal) =>
-      figures.read(
-        guests.list().flatMap((guest) => guest.observed() ?? []),
-        signal,
-      ),
+    async metrics(signal) {
+      const observed = guests.list().flatMap((guest) => guest.observed() ?? [])
+      return [readingOfNode(info), ...(await figures.read(observed, signal))]
+    },
     watch: (signal) => withHeartbeat(watch, options.clock, signal),
     pause: async (guest) => pauseGuest(guests.get(guest)),
     unpause: async (guest) => unpauseGuest(guests.get(guest), options.log),

@@ -51,7 +51,12 @@ requireQemu()('the figures of guests', () => {
       return cpu > 0.5 && found
     })
     expect(readings.filter(({ name }) => !Object.hasOwn(FAMILIES, name))).toEqual([])
-    for (const { labels } of readings) {
+    const ofNode = readings.filter(({ name }) => name === 'virtgate_node_kvm')
+    const { accelerator } = await worker.info()
+    expect(ofNode).toEqual([
+      { name: 'virtgate_node_kvm', labels: { node: 'test-node' }, value: accelerator === 'kvm' ? 1 : 0 },
+    ])
+    for (const { labels } of readings.filter((reading) => !ofNode.includes(reading))) {
       expect(labels).toMatchObject({
         node: 'test-node',
         namespace: vmi.metadata.namespace,
@@ -105,6 +110,7 @@ requireQemu()('the figures of guests', () => {
     const [{ labels } = { labels: {} }] = before
     expect(labels).toHaveProperty('name', 'alpha')
     await removeAll(worker)
-    await eventually('nothing is told', 20_000, async () => (await worker.metrics()).length === 0)
+    const areLeft = (readings: Reading[]) => readings.some((reading) => Object.hasOwn(reading.labels, 'name'))
+    await eventually('nothing is told of it', 20_000, async () => !areLeft(await worker.metrics()))
   })
 })

@@ -7,6 +7,7 @@ export const OWN_FAMILIES = {
     'When the certificate that is in use ends, in seconds since 1970',
     'certificate',
   ),
+  virtgate_node_kvm: gauge('1 where guests of the node run with KVM, 0 where they are emulated', 'node'),
   virtgate_vmi_phase_transition_seconds: histogram(
     'Time from one phase to the next, as the controller has seen it',
     [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 8, 13, 20, 30, 60],
