@@ -2,8 +2,8 @@ import { backoffMs } from '../lib/backoff.ts'
 import { wait } from '../lib/clock.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
-import { keyOf } from '../kinds/meta.ts'
-import type { Actions, Nodes } from '../rpc/actions.ts'
+import type { Actions, GuestRef, Nodes } from '../rpc/actions.ts'
+import { messageFault, type MessageFault } from '../rpc/bad-message.ts'
 import { NodeView } from './node-view.ts'
 import type { GuestView } from './node-view.ts'
 
@@ -19,8 +19,10 @@ export interface NodeWatchOptions {
   random: () => number
   /** Nodes to listen to besides those that are ready: those that hold guests. */
   holders: () => string[]
-  /** Called with the `namespace/name` of a guest of which something was heard. */
-  onGuest: (key: string) => void
+  /** Called with a guest of which something was heard, and the node that has said it. */
+  onGuest: (guest: GuestRef, nodeName: string) => void
+  /** Called when a node has said what nobody can believe. It is dropped, and the node asked anew. */
+  onDropped: (nodeName: string, fault: MessageFault) => void
   /** Called when a node's connection has come or gone. */
   onNode: (nodeName: string) => void
 }
@@ -89,7 +91,7 @@ class Watch implements NodeWatch {
   }
 
   async #follow(nodeName: string, view: NodeView): Promise<void> {
-    const { nodes, clock, log, random, onNode } = this.#options
+    const { nodes, clock, log, random, onNode, onDropped } = this.#options
     let failures = 0
     while (!this.#closing.signal.aborted) {
       const session = view.connection.session
@@ -97,6 +99,8 @@ class Watch implements NodeWatch {
         const actions = nodes.find(nodeName)
         if (actions) await this.#listen(nodeName, view, actions)
       } catch (error) {
+        const fault = messageFault(error)
+        if (fault) onDropped(nodeName, fault)
         if (!this.#closing.signal.aborted)
           log.warn({ err: error, node: nodeName }, 'lost the connection to a node')
       }
@@ -124,7 +128,7 @@ class Watch implements NodeWatch {
       for await (const update of actions.watch(AbortSignal.any([this.#closing.signal, silent.signal]))) {
         timer[Symbol.dispose]()
         timer = clock.after(SILENCE_MS, () => silent.abort())
-        for (const guest of view.apply(update, clock.now())) onGuest(keyOf(guest))
+        for (const guest of view.apply(update, clock.now())) onGuest(guest, nodeName)
         if (update.type === 'snapshot') onNode(nodeName)
       }
     } finally {

@@ -1,8 +1,10 @@
+import { BadMessage } from './bad-message.ts'
+
 const NEWLINE = 0x0a
 
 /**
  * The lines of a stream of bytes, without their ends. A half line at the end of the stream is dropped: its other half
- * was lost. Throws where a line is longer than the limit.
+ * was lost. Throws a `BadMessage` where a line is longer than the limit.
  */
 export async function* readLines(
   source: AsyncIterable<Uint8Array>,
@@ -21,6 +23,6 @@ export async function* readLines(
     }
     parts.push(chunk.subarray(from))
     length += chunk.length - from
-    if (length > limitBytes) throw new Error(`a line is longer than ${limitBytes} bytes`)
+    if (length > limitBytes) throw new BadMessage('too_long', `a line is longer than ${limitBytes} bytes`)
   }
 }

@@ -6,6 +6,7 @@ import { Agent, request } from '../lib/http-client.ts'
 import { isRecord } from '../lib/json.ts'
 import { monotonicMs, systemClock } from '../lib/clock.ts'
 import { NotLeading, type Leadership } from '../lib/leadership.ts'
+import { BadMessage } from './bad-message.ts'
 import { LEADER_HEADER, PROOF_HEADER, readProof } from './fence.ts'
 import { expectServer } from './identity.ts'
 import { readLines } from './lines.ts'
@@ -132,7 +133,7 @@ export class Transport implements AsyncDisposable {
     const over = AbortSignal.any([signal, this.#closing.signal])
     try {
       const { body } = await this.#send(path, { signal: over })
-      for await (const line of readLines(body, LINE_LIMIT_BYTES)) yield believe(JSON.parse(line), check)
+      for await (const line of readLines(body, LINE_LIMIT_BYTES)) yield believe(line, check)
     } catch (error) {
       if (over.aborted) return
       throw this.#failure(error, path)
@@ -166,7 +167,7 @@ export class Transport implements AsyncDisposable {
 
   async #ask<T>(path: string, options: CallOptions, check: (answer: unknown) => T): Promise<T> {
     const { body } = await this.#send(path, options)
-    return believe(JSON.parse(await readAll(body)), check)
+    return believe(await readAll(body), check)
   }
 
   /** Sends a request and answers once the head of a success is there. Throws the worker's refusal. */
@@ -259,12 +260,14 @@ export class Transport implements AsyncDisposable {
   }
 }
 
-/** An answer that passes its check. One that does not is no refusal of the worker's, whatever the check throws. */
-function believe<T>(answer: unknown, check: (answer: unknown) => T): T {
+/** What a text says, where it passes its check. One that does not is no refusal of the worker's, whatever the check throws. */
+function believe<T>(text: string, check: (answer: unknown) => T): T {
   try {
-    return check(answer)
+    return check(JSON.parse(text))
   } catch (error) {
-    throw new Error('the worker answered something else than was asked for', { cause: error })
+    throw new BadMessage('malformed', 'the worker answered something else than was asked for', {
+      cause: error,
+    })
   }
 }
 
@@ -279,7 +282,7 @@ async function readAll(body: AsyncIterable<Uint8Array>): Promise<string> {
   for await (const chunk of body) {
     length += chunk.length
     if (length > BODY_LIMIT_BYTES) {
-      throw new Error(`the worker's answer is larger than ${BODY_LIMIT_BYTES} bytes`)
+      throw new BadMessage('too_long', `the worker's answer is larger than ${BODY_LIMIT_BYTES} bytes`)
     }
     chunks.push(chunk)
   }

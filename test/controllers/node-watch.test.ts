@@ -1,7 +1,10 @@
+import { Readable } from 'node:stream'
 import { expect, onTestFinished, test } from 'vitest'
 import { NodeView } from '../../src/controllers/node-view.ts'
 import { startNodeWatch } from '../../src/controllers/node-watch.ts'
 import type { GuestReport } from '../../src/rpc/actions.ts'
+import { readLines } from '../../src/rpc/lines.ts'
+import { WorkerUnreachable } from '../../src/rpc/unreachable.ts'
 import { createFakeClock, turn, turnUntil } from '../helpers/fake-clock.ts'
 import { createFakeNode, createFakeNodes } from '../helpers/fake-node.ts'
 import { silentLog } from '../helpers/object-registry.ts'
@@ -17,17 +20,19 @@ function setUp(...guests: GuestReport[]) {
   const nodes = createFakeNodes({ 'node-a': node })
   const clock = createFakeClock()
   const heard: string[] = []
+  const dropped: string[] = []
   const watch = startNodeWatch({
     nodes,
     clock,
     log: silentLog,
     random: () => 0,
     holders: () => [],
-    onGuest: (key) => void heard.push(key),
+    onGuest: ({ namespace, name }) => void heard.push(`${namespace}/${name}`),
+    onDropped: (nodeName, fault) => void dropped.push(`${nodeName} ${fault}`),
     onNode: (nodeName) => void heard.push(nodeName),
   })
   onTestFinished(() => watch[Symbol.asyncDispose]())
-  return { node, nodes, clock, heard, watch }
+  return { node, nodes, clock, heard, dropped, watch }
 }
 
 test('the latest report of each guest is remembered, and that it is gone', async () => {
@@ -66,6 +71,26 @@ test('a node that falls silent is dialled anew', async () => {
   clock.advance(1000)
   await turnUntil(() => watch.view('node-a')?.connection.session === 2)
   expect(node.watching()).toBe(1)
+})
+
+test('a line that is too long is dropped, and said to be; a connection that breaks is not', async () => {
+  const { node, watch, clock, dropped } = setUp(report('u1'))
+  await turnUntil(() => watch.view('node-a')?.connection.connected)
+  node.disconnect()
+  await turnUntil(() => watch.view('node-a')?.connection.connected === false)
+  expect(dropped).toEqual([])
+  const limitBytes = 100
+  node.watch = async function* tooLong() {
+    const line = Readable.from([Buffer.from(JSON.stringify(report('u'.repeat(limitBytes))))])
+    try {
+      for await (const text of readLines(line, limitBytes)) yield JSON.parse(text)
+    } catch (error) {
+      throw new WorkerUnreachable('node-a', '/watch', error)
+    }
+  }
+  clock.advance(1000)
+  await turnUntil(() => dropped.length > 0)
+  expect(dropped).toEqual(['node-a too_long'])
 })
 
 test('a node that is enrolled later is listened to at once', async () => {

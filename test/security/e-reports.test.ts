@@ -4,6 +4,8 @@
  */
 import { onTestFinished, expect, test } from 'vitest'
 import { roleUri } from '../../certs/roles.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { openMetrics, type Metrics } from '../../src/metrics/exposition.ts'
 import { VMIS } from '../../src/kinds/table.ts'
 import type { GuestReport } from '../../src/rpc/actions.ts'
 import { connectNode } from '../../src/rpc/client.ts'
@@ -12,6 +14,7 @@ import { memoryLog } from '../helpers/api.ts'
 import { buildVmi, startWorld } from '../helpers/controllers.ts'
 import { turn, turnUntil } from '../helpers/fake-clock.ts'
 import { createFakeNode, type FakeNode } from '../helpers/fake-node.ts'
+import { parseExposition } from '../helpers/exposition.ts'
 import { makeAuthority } from '../helpers/pki.ts'
 
 /** The node as the controller sees it: over mutual TLS, under the name that its certificate says. */
@@ -63,7 +66,8 @@ test.each(LIES)(
   async (_what, lie) => {
     const honest = createFakeNode('honest')
     const liar = createFakeNode('liar')
-    const world = await startWorld({ nodes: await overTls({ honest, liar }) })
+    const metrics = openMetrics({ clock: systemClock, log: memoryLog() })
+    const world = await startWorld({ nodes: await overTls({ honest, liar }), metrics })
     await world.store.create(VMIS, buildVmi('web', { nodeSelector: { 'kubernetes.io/hostname': 'honest' } }))
     const { uid } = (await world.vmiUntil('web', ({ status }) => status?.phase === 'Scheduled')).metadata
     honest.tell(uid, { phase: 'Running' })
@@ -87,5 +91,48 @@ test.each(LIES)(
     expect((await world.vmi('web'))?.status).toEqual(before.status)
     expect(await world.reasons('web')).toEqual(events)
     expect(honest.removes).toEqual([])
+    expect(await droppedOf(metrics)).toEqual([{ labels: { node: 'liar', reason: 'foreign' }, value: 1 }])
   },
 )
+
+test('what nodes say of their own guests is not counted as dropped, nor of guests that are no more', async () => {
+  const node = createFakeNode('node-a')
+  const metrics = openMetrics({ clock: systemClock, log: memoryLog() })
+  const world = await startWorld({ nodes: await overTls({ 'node-a': node }), metrics })
+  await world.store.create(VMIS, buildVmi('web'))
+  const { uid } = (await world.vmiUntil('web', ({ status }) => status?.phase === 'Scheduled')).metadata
+  node.tell(uid, { phase: 'Running' })
+  const running = await world.vmiUntil('web', ({ status }) => status?.phase === 'Running')
+  const report = node.guests.get(uid)
+  if (!report) throw new Error('the node has no guest')
+  node.guests.set('of-before', { ...report, guest: { ...report.guest, uid: 'of-before' } })
+  node.tell('of-before', {})
+  await turnUntil(() => node.removes.length > 0)
+  expect((await world.vmi('web'))?.status).toEqual(running.status)
+  expect(await droppedOf(metrics)).toEqual([])
+})
+
+test('a report that is malformed is dropped and counted, and the node is heard again', async () => {
+  const node = createFakeNode('node-a')
+  const metrics = openMetrics({ clock: systemClock, log: memoryLog() })
+  const world = await startWorld({ nodes: await overTls({ 'node-a': node }), metrics })
+  await world.store.create(VMIS, buildVmi('web'))
+  const { uid } = (await world.vmiUntil('web', ({ status }) => status?.phase === 'Scheduled')).metadata
+  const honest = node.guests.get(uid)
+  if (!honest) throw new Error('the node has no guest')
+  // What no honest worker could send.
+  node.tell(uid, { phase: 'Unheard' as 'Running' })
+  await turnUntil(async () => (await droppedOf(metrics)).length > 0)
+  expect(await droppedOf(metrics)).toEqual([{ labels: { node: 'node-a', reason: 'malformed' }, value: 1 }])
+  expect((await world.vmi('web'))?.status?.phase).toBe('Scheduled')
+  node.guests.set(uid, { ...honest, phase: 'Running' })
+  world.clock.advance(1000)
+  await world.vmiUntil('web', ({ status }) => status?.phase === 'Running')
+})
+
+async function droppedOf(metrics: Metrics): Promise<object[]> {
+  let text = ''
+  for await (const piece of metrics.text()) text += piece
+  const samples = parseExposition(text).get('virtgate_worker_reports_dropped_total')?.samples ?? []
+  return samples.map(({ labels, value }) => ({ labels, value }))
+}

@@ -18,7 +18,7 @@ import type { Placement } from '../placement/situation.ts'
 import { effectiveRunStrategy } from '../vm/strategy.ts'
 import { openAwaited } from './awaited.ts'
 import { GuestMemory } from './memory.ts'
-import { holdingsOf } from './placed.ts'
+import { holdingsOf, isForeign } from './placed.ts'
 import { reconcileVmi } from './reconcile.ts'
 import { NODE_GRACE_MS } from './write.ts'
 
@@ -79,16 +79,23 @@ export function startVmiController(
     for (const { metadata } of vmis) queue.addAfter(keyOf(metadata), delayMs)
   }
   const retryUnplaced = (): void => addAll(caches.vmis.by('node', ''))
+  const dropped = parts.metrics?.counter('virtgate_worker_reports_dropped_total')
+  const drop = (node: string, reason: string): void => dropped?.add({ node, reason })
   const watch = startNodeWatch({
     nodes,
     clock,
     log,
     random,
     holders: () => caches.vmis.list().flatMap((vmi) => nodesOf(vmi)),
-    onGuest(key) {
+    onGuest(guest, nodeName) {
+      const key = keyOf(guest)
+      const said = watch.view(nodeName)?.guest(guest.uid)
+      const vmi = caches.vmis.get(guest.namespace, guest.name)
+      if (said && !said.gone && isForeign(vmi, nodeName, said.report)) drop(nodeName, 'foreign')
       queue.add(key)
       news.onGuest(key)
     },
+    onDropped: drop,
     onNode(nodeName) {
       addAll(caches.vmis.by('node', nodeName))
       // Should it stay away, its guests have to be told so.

@@ -1,6 +1,6 @@
 import { isFinal } from '../../kinds/kubevirt.ts'
 import type { Vmi } from '../../kinds/kubevirt.ts'
-import type { GuestRef } from '../../rpc/actions.ts'
+import type { GuestRef, GuestReport } from '../../rpc/actions.ts'
 import { claimKeysOf } from './claims.ts'
 
 /**
@@ -60,6 +60,16 @@ export function epochOf(vmi: Vmi): number {
 /** Whether that node may hold something of the guest with that UID. */
 export function isHeldAt(vmi: Vmi | undefined, uid: string, nodeName: string): boolean {
   return vmi?.metadata.uid === uid && holdingsOf(vmi).some((holding) => holding.nodeName === nodeName)
+}
+
+/**
+ * Whether a report is about the VMI's guest and from a node that has nothing to do with it: what it says counts for nothing. The
+ * nodes of the latest migration have, though they may be done with it. Source: security.md, E3.
+ */
+export function isForeign(vmi: Vmi | undefined, nodeName: string, { guest }: GuestReport): boolean {
+  if (vmi?.metadata.uid !== guest.uid || holdingsOf(vmi).length === 0) return false
+  const { sourceNode, targetNode } = vmi.status?.migrationState ?? {}
+  return !isHeldAt(vmi, guest.uid, nodeName) && nodeName !== sourceNode && nodeName !== targetNode
 }
 
 /** The VMI with those nodes, and no others, that may hold something of it. */

@@ -1,5 +1,5 @@
 /** What KubeVirt does not tell. Our own names begin with `virtgate_`. Source: contract metrics.md, section 9. */
-import { gauge, histogram } from './family.ts'
+import { counter, gauge, histogram } from './family.ts'
 
 export const OWN_FAMILIES = {
   virtgate_build_info: gauge('Version of this program', 'version'),
@@ -13,5 +13,10 @@ export const OWN_FAMILIES = {
     [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 8, 13, 20, 30, 60],
     'phase',
     'last_phase',
+  ),
+  virtgate_worker_reports_dropped_total: counter(
+    'Reports of a worker that were not believed: of a guest that is not on its node (foreign), malformed or too_long',
+    'node',
+    'reason',
   ),
 }
