@@ -75,18 +75,17 @@ export async function startControllers(parts: ControllerParts): Promise<AsyncDis
 /** The caches that the controllers share; all are filled when this resolves. */
 async function openCaches(parts: ControllerParts, stack: AsyncDisposableStack) {
   parts.signal?.throwIfAborted()
-  const stop = new AbortController()
   const opened: Informer<KubeObject>[] = []
-  stack.defer(async () => {
-    stop.abort()
-    await Promise.all(opened.map(({ closed }) => closed))
-  })
+  const closeAll = async (): Promise<void> => {
+    await Promise.all(opened.map((informer) => informer[Symbol.asyncDispose]()))
+  }
+  stack.defer(closeAll)
   const open = <T extends KubeObject>(
     kind: Kind<T>,
     indexes: Record<string, (object: T) => string[]> = {},
   ) => {
     const { store, openInformer, clock, log } = parts
-    const informer = openInformer(store, kind, {}, { signal: stop.signal, clock, log, indexes })
+    const informer = openInformer(store, kind, {}, { clock, log, indexes })
     opened.push(informer)
     return informer
   }
@@ -98,7 +97,7 @@ async function openCaches(parts: ControllerParts, stack: AsyncDisposableStack) {
     claims: open(PVCS),
     kubeVirts: open(KUBEVIRTS),
   }
-  const giveUp = (): void => stop.abort()
+  const giveUp = (): void => void closeAll()
   parts.signal?.addEventListener('abort', giveUp, { once: true })
   await Promise.all(opened.map(({ synced }) => synced))
   parts.signal?.removeEventListener('abort', giveUp)

@@ -74,3 +74,11 @@ export function keyOf({ namespace, name }: { namespace?: string; name: string })
 export function controllerOf(object: KubeObject): OwnerReference | undefined {
   return object.metadata.ownerReferences?.find((owner) => owner.controller)
 }
+
+/** Selects the one object of that name; in all namespaces where none is given. */
+export function selectOne({ namespace, name }: { namespace?: string; name: string }): {
+  namespace?: string
+  fieldSelector: string
+} {
+  return { ...(namespace && { namespace }), fieldSelector: `metadata.name=${name}` }
+}

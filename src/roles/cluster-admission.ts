@@ -43,9 +43,8 @@ export interface ClusterAdmissionOptions {
 /** Follows presets, guests and LimitRanges; everything else that rules ask for is read as it is at that moment (contract: section 11). */
 export function openClusterAdmission(options: ClusterAdmissionOptions): ClusterAdmission {
   const { store, kubeVirts, clock, log } = options
-  const stop = new AbortController()
   const indexes = { namespace: ({ metadata }: KubeObject) => [metadata.namespace ?? ''] }
-  const presets = openInformer(store, VMI_PRESETS, {}, { signal: stop.signal, clock, log, indexes })
+  const presets = openInformer(store, VMI_PRESETS, {}, { clock, log, indexes })
   const limits = openClusterLimits(store, clock, log)
   const waiting = new Set<string>()
   const waitFor = (what: string, { synced }: { synced: Promise<unknown> }): void => {
@@ -67,8 +66,7 @@ export function openClusterAdmission(options: ClusterAdmissionOptions): ClusterA
     missing: () =>
       waiting.size > 0 ? `the ${[...waiting].join(' and ')} have not been read yet; see the log` : undefined,
     async [Symbol.asyncDispose]() {
-      stop.abort()
-      await Promise.all([presets.closed, limits[Symbol.asyncDispose]()])
+      await Promise.all([presets, limits].map((each) => each[Symbol.asyncDispose]()))
     },
   }
 }

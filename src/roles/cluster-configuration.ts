@@ -23,8 +23,7 @@ export function openConfigurationCache(
   clock: Clock,
   log: Log,
 ): ConfigurationCache {
-  const stop = new AbortController()
-  const informer = openInformer(store, KUBEVIRTS, {}, { signal: stop.signal, clock, log })
+  const informer = openInformer(store, KUBEVIRTS, {}, { clock, log })
   const kubeVirts = async () => {
     await informer.synced
     return informer.list()
@@ -33,9 +32,6 @@ export function openConfigurationCache(
     kubeVirts,
     read: async () => configurationOf(await kubeVirts()),
     objects: informer,
-    async [Symbol.asyncDispose]() {
-      stop.abort()
-      await informer.closed
-    },
+    [Symbol.asyncDispose]: () => informer[Symbol.asyncDispose](),
   }
 }

@@ -22,9 +22,8 @@ export interface OpenLimits extends NamespaceLimits, AsyncDisposable {
 
 /** Follows guests and LimitRanges; quotas are read, and reserved from, as they are at that moment. */
 export function openClusterLimits(store: Store, clock: Clock, log: Log): OpenLimits {
-  const stop = new AbortController()
   const indexes = { namespace: ({ metadata }: KubeObject) => [metadata.namespace ?? ''] }
-  const limitRanges = openInformer(store, LIMIT_RANGES, {}, { signal: stop.signal, clock, log, indexes })
+  const limitRanges = openInformer(store, LIMIT_RANGES, {}, { clock, log, indexes })
   const ledger = openClusterLedger(store, clock, log)
   const rangesOf = ({ namespace }: AdmissionRequest) => limitRanges.by('namespace', namespace)
   return {
@@ -45,8 +44,7 @@ export function openClusterLimits(store: Store, clock: Clock, log: Log): OpenLim
       await ledger.reserve({ vmi, ...(before && { before }), dryRun })
     },
     async [Symbol.asyncDispose]() {
-      stop.abort()
-      await Promise.all([limitRanges.closed, ledger[Symbol.asyncDispose]()])
+      await Promise.all([limitRanges, ledger].map((each) => each[Symbol.asyncDispose]()))
     },
   }
 }

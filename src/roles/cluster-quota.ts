@@ -17,11 +17,10 @@ const BY_NAMESPACE = 'namespace'
 
 /** Opens the ledger. It waits for its first list of guests at the first reservation. */
 export function openClusterLedger(store: Store, clock: Clock, log: Log): OpenLedger {
-  const stop = new AbortController()
   const indexes = {
     [BY_NAMESPACE]: ({ metadata }: { metadata: { namespace: string } }) => [metadata.namespace],
   }
-  const guests = openInformer(store, VMIS, {}, { signal: stop.signal, clock, log, indexes })
+  const guests = openInformer(store, VMIS, {}, { clock, log, indexes })
   const ledger = buildClusterLedger({
     store,
     guests: (namespace) => guests.by(BY_NAMESPACE, namespace),
@@ -33,9 +32,6 @@ export function openClusterLedger(store: Store, clock: Clock, log: Log): OpenLed
       await guests.synced
       await ledger.reserve(write)
     },
-    async [Symbol.asyncDispose]() {
-      stop.abort()
-      await guests.closed
-    },
+    [Symbol.asyncDispose]: () => guests[Symbol.asyncDispose](),
   }
 }

@@ -127,10 +127,8 @@ export async function openEmbeddedApi(options: EmbeddedApiOptions): Promise<Embe
   await ensureBootstrap(asSystem, bootstrapObjects())
   await ensureKubeVirt(asSystem)
 
-  const stop = new AbortController()
-  stack.defer(() => stop.abort())
-  const cacheParts = { store: asSystem, openInformer, clock, log, signal: stop.signal }
-  rbac.set(await openRbacCache(cacheParts))
+  const cacheParts = { store: asSystem, openInformer, clock, log }
+  rbac.set(stack.use(await openRbacCache(cacheParts)))
   stack.use(await startRoleAggregation(cacheParts))
 
   const background = { api, database, kinds: KINDS, clock, log }

@@ -8,6 +8,7 @@ import {
 } from '../../certs/watch-files.ts'
 import { isPair } from '../../certs/inspect.ts'
 import type { Secret } from '../kinds/core.ts'
+import { selectOne } from '../kinds/meta.ts'
 import { SECRETS } from '../kinds/table.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
@@ -88,9 +89,7 @@ async function openFiles<T>(source: FileSource<T>, log: Log): Promise<Open<T>> {
 
 async function openSecretTls(name: string, access: SecretAccess): Promise<Open<LoadedFiles>> {
   const { store, namespace, clock, log, signal } = access
-  const stop = new AbortController()
-  const selection = { namespace, fieldSelector: `metadata.name=${name}` }
-  const informer = openInformer(store, SECRETS, selection, { signal: stop.signal, clock, log })
+  const informer = openInformer(store, SECRETS, selectOne({ namespace, name }), { clock, log })
   const first = Promise.withResolvers<Holder<LoadedFiles>>()
   let holder: Holder<LoadedFiles> | undefined
   informer.onChange((_before, secret) => {
@@ -103,10 +102,7 @@ async function openSecretTls(name: string, access: SecretAccess): Promise<Open<L
     } else if (holder) holder.take(loaded)
     else first.resolve((holder = new Holder(loaded, { secret: name }, log)))
   })
-  const close = async (): Promise<void> => {
-    stop.abort()
-    await informer.closed
-  }
+  const close = async () => informer[Symbol.asyncDispose]()
   const giveUp = () => first.reject(signal.reason instanceof Error ? signal.reason : new Error('given up'))
   signal.addEventListener('abort', giveUp, { once: true })
   try {

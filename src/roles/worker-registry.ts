@@ -73,9 +73,8 @@ export interface WorkerRegistryOptions {
 /** Follows the Leases of workers. One that cannot be read is left out, and said so in the log. */
 export function openWorkerRegistry(options: WorkerRegistryOptions): NodeSource {
   const { store, namespace, clock, log } = options
-  const stop = new AbortController()
   const selection = { namespace, labelSelector: WORKER_SELECTOR }
-  const informer = openInformer(store, LEASES, selection, { signal: stop.signal, clock, log })
+  const informer = openInformer(store, LEASES, selection, { clock, log })
   const listeners = new Set<() => void>()
   informer.onChange((before, after) => {
     // A Lease changes every few seconds: it is renewed.
@@ -94,10 +93,7 @@ export function openWorkerRegistry(options: WorkerRegistryOptions): NodeSource {
         .map(readLease)
     },
     onChange: (listener) => void listeners.add(listener),
-    async [Symbol.asyncDispose]() {
-      stop.abort()
-      await informer.closed
-    },
+    [Symbol.asyncDispose]: () => informer[Symbol.asyncDispose](),
   }
 }
 

@@ -9,9 +9,10 @@ export type ChangeHandler<T> = (before: T | undefined, after: T | undefined) => 
 
 /**
  * The objects of a selection as last heard of, held in memory. They are shared between all readers: copy
- * before changing. The cache may lag behind the store and never goes back in time.
+ * before changing. The cache may lag behind the store and never goes back in time. Disposing of it ends it and waits for
+ * that.
  */
-export interface Informer<T extends KubeObject> {
+export interface Informer<T extends KubeObject> extends AsyncDisposable {
   /** Resolves once the first list is in; also when it is closed before that. */
   readonly synced: Promise<void>
   /** `namespace` is '' for cluster-scoped kinds. */
@@ -21,14 +22,10 @@ export interface Informer<T extends KubeObject> {
   by(index: string, value: string): T[]
   /** Calls `handler` for each change from now on, after the cache has taken it in. */
   onChange(handler: ChangeHandler<T>): Disposable
-  /** Resolves once the informer has ended, after its signal. */
-  readonly closed: Promise<void>
 }
 
 /** What an informer is opened with. */
 export interface InformerOptions<T extends KubeObject> {
-  /** Ends it. */
-  signal: AbortSignal
   clock: Clock
   log: Log
   /** Values that objects are looked up by, besides their name. */

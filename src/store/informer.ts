@@ -10,7 +10,7 @@ import type { ObjectReader, ObjectWatcher, Selection, WatchEvent } from './store
 const BACKOFF = { baseMs: 100, maxMs: 30_000 }
 
 /**
- * Lists the selection, follows it from there on and keeps the result in memory until `signal` aborts.
+ * Lists the selection, follows it from there on and keeps the result in memory until disposed of.
  *
  * The end of a watch is no error: it is resumed where it stood. After any failure, 410 included, the selection
  * is listed anew, with a growing delay. A list asks for the newest state, so it cannot take the cache back in
@@ -22,16 +22,23 @@ export function openInformer<T extends KubeObject>(
   selection: Selection,
   options: InformerOptions<T>,
 ): Informer<T> {
+  const stop = new AbortController()
   const cache = new Cache<T>(options)
-  const closed = follow(source, kind, selection, options, cache).finally(cache.markSynced)
-  return Object.assign(cache, { closed })
+  const following = follow(source, kind, selection, { ...options, signal: stop.signal }, cache)
+  const closed = following.finally(cache.markSynced)
+  return Object.assign(cache, {
+    async [Symbol.asyncDispose]() {
+      stop.abort()
+      await closed
+    },
+  })
 }
 
 async function follow<T extends KubeObject>(
   source: ObjectReader & ObjectWatcher,
   kind: Kind<T>,
   selection: Selection,
-  { signal, clock, log }: InformerOptions<T>,
+  { signal, clock, log }: InformerOptions<T> & { signal: AbortSignal },
   cache: Cache<T>,
 ): Promise<void> {
   let version: string | undefined

@@ -1,4 +1,5 @@
 import type { Lease } from '../kinds/core.ts'
+import { selectOne } from '../kinds/meta.ts'
 import { LEASES } from '../kinds/table.ts'
 import { formatMicroTime } from '../kinds/worker-lease.ts'
 import { wait, type Clock } from '../lib/clock.ts'
@@ -43,15 +44,14 @@ const JITTER = 1.2
  */
 export class LeaderElection implements AsyncDisposable {
   readonly #options: ElectionOptions
-  readonly #stop = new AbortController()
-  readonly #watching: Promise<void>
+  readonly #following: AsyncDisposable
   #observed: { lease: Lease; atMs: number } | undefined
   #wake: () => void = () => {}
 
   constructor(options: ElectionOptions) {
     assertTimes(options)
     this.#options = options
-    this.#watching = this.#follow()
+    this.#following = this.#follow()
   }
 
   /** Who leads, as far as we have heard. */
@@ -82,8 +82,7 @@ export class LeaderElection implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort()
-    await this.#watching
+    await this.#following[Symbol.asyncDispose]()
   }
 
   async #acquire(stop: AbortSignal): Promise<Begun | undefined> {
@@ -186,15 +185,14 @@ export class LeaderElection implements AsyncDisposable {
   }
 
   /** Tries at once when the Lease is let go of, rather than at the next attempt. */
-  async #follow(): Promise<void> {
+  #follow(): AsyncDisposable {
     const { store, openInformer, namespace, name, clock, log } = this.#options
-    const selection = { namespace, fieldSelector: `metadata.name=${name}` }
-    const informer = openInformer(store, LEASES, selection, { signal: this.#stop.signal, clock, log })
+    const informer = openInformer(store, LEASES, selectOne({ namespace, name }), { clock, log })
     informer.onChange((_before, after) => {
       if (after) this.#saw(after)
       if (!after?.spec?.holderIdentity) this.#wake()
     })
-    await informer.closed
+    return informer
   }
 }
 

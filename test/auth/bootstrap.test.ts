@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, onTestFinished } from 'vitest'
 import { bootstrapObjects, ensureBootstrap } from '../../src/auth/bootstrap/bootstrap.ts'
 import { serviceAccountUser } from '../../src/kinds/service-account.ts'
 import { aggregate, startRoleAggregation } from '../../src/auth/rbac/aggregation.ts'
@@ -14,10 +14,12 @@ const AUTOUPDATE = 'rbac.authorization.kubernetes.io/autoupdate'
 async function installed() {
   const store = openMemoryStore()
   await ensureBootstrap(store)
-  const stop = new AbortController()
-  const common = { store, openInformer, clock: handClock(), log: silent, signal: stop.signal }
+  const common = { store, openInformer, clock: handClock(), log: silent }
   const aggregation = await startRoleAggregation(common)
-  const authorizer = buildRbacAuthorizer(await openRbacCache(common))
+  onTestFinished(() => aggregation[Symbol.asyncDispose]())
+  const cache = await openRbacCache(common)
+  onTestFinished(() => cache[Symbol.asyncDispose]())
+  const authorizer = buildRbacAuthorizer(cache)
   for (const role of ['admin', 'edit', 'view', 'migrate']) {
     const name = role === 'migrate' ? 'kubevirt.io:migrate' : role
     await store.create(ROLE_BINDINGS, roleBinding('dev', role, `ClusterRole/${name}`, [userSubject(role)]))
@@ -37,7 +39,7 @@ async function installed() {
     })
     return allowed
   }
-  return { store, stop, aggregation, authorizer, may }
+  return { store, authorizer, may }
 }
 
 async function rulesOf(store: MemoryStore, name: string) {
@@ -115,7 +117,7 @@ const OBJECTS: [string, string, string][] = [
 const WHO: Record<string, string> = { A: 'admin', E: 'edit', V: 'view', M: 'migrate', D: 'somebody' }
 
 test('B6: the roles grant exactly what the contract lists', async () => {
-  const { stop, aggregation, may } = await installed()
+  const { may } = await installed()
   const rows = [
     ...MATRIX.map(([path, verb]) => [`subresources.kubevirt.io/${path}`, verb] as const),
     ...OBJECTS,
@@ -133,12 +135,10 @@ test('B6: the roles grant exactly what the contract lists', async () => {
     ...OBJECTS.map(([path, verb, who]) => `${verb} ${path}: ${who}`),
   ])
   expect(await may('admin', 'get', 'kubevirt.io/virtualmachines', 'prod')).toBe(false)
-  stop.abort()
-  await aggregation[Symbol.asyncDispose]()
 })
 
 test("virtgate's own accounts may do their work and no more", async () => {
-  const { stop, aggregation, authorizer } = await installed()
+  const { authorizer } = await installed()
   const asked = (verb: string, group: string, resource: string) => ({
     kind: 'resource' as const,
     verb,
@@ -156,17 +156,13 @@ test("virtgate's own accounts may do their work and no more", async () => {
   expect(await may('kubevirt-controller', 'create', 'kubevirt.io', 'virtualmachineinstances')).toBe(true)
   expect(await may('kubevirt-controller', 'list', '', 'secrets')).toBe(false)
   expect(await may('kubevirt-handler', 'get', 'kubevirt.io', 'virtualmachineinstances')).toBe(false)
-  stop.abort()
-  await aggregation[Symbol.asyncDispose]()
 })
 
 test('a second start changes nothing', async () => {
-  const { store, stop, aggregation } = await installed()
+  const { store } = await installed()
   const before = await store.list(CLUSTER_ROLES)
   await ensureBootstrap(store)
   expect((await store.list(CLUSTER_ROLES)).items).toEqual(before.items)
-  stop.abort()
-  await aggregation[Symbol.asyncDispose]()
 })
 
 test('a default role is brought up to date unless people say no', async () => {
@@ -195,7 +191,7 @@ test('subjects that people have added to a default binding stay; ours come back'
 })
 
 test('a role labelled later is gathered, and let go when its label goes', async () => {
-  const { store, stop, aggregation, may } = await installed()
+  const { store, may } = await installed()
   const labels = { 'rbac.authorization.k8s.io/aggregate-to-view': 'true' }
   const rule = { verbs: ['get'], apiGroups: ['example.org'], resources: ['things'] }
   await store.create(CLUSTER_ROLES, clusterRole('things', [rule], labels))
@@ -203,8 +199,6 @@ test('a role labelled later is gathered, and let go when its label goes', async 
   await expect.poll(() => may('admin', 'get', 'example.org/things')).toBe(true)
   await store.patch(CLUSTER_ROLES, '', 'things', { type: 'merge', body: { metadata: { labels: {} } } })
   await expect.poll(() => may('admin', 'get', 'example.org/things')).toBe(false)
-  stop.abort()
-  await aggregation[Symbol.asyncDispose]()
 })
 
 test('a role gathers by labels and expressions, in the order of names, and never itself', () => {

@@ -38,10 +38,10 @@ test('over the embedded registry, roles hold for the request after their write, 
   })
   const store = api.as(serverUser())
   await ensureBootstrap(store)
-  const stop = new AbortController()
-  const common = { store, openInformer, clock: systemClock, log: silent, signal: stop.signal }
-  const aggregation = await startRoleAggregation(common)
-  source.set(await openRbacCache(common))
+  const common = { store, openInformer, clock: systemClock, log: silent }
+  await using _aggregation = await startRoleAggregation(common)
+  await using cache = await openRbacCache(common)
+  source.set(cache)
 
   const jane = { name: 'jane', groups: ['system:authenticated'] }
   const may = async (verb: string) =>
@@ -69,6 +69,4 @@ test('over the embedded registry, roles hold for the request after their write, 
   await store.delete(ROLE_BINDINGS, 'default', 'janes')
   await nextTurn()
   expect(await may('get')).toBe(false)
-  stop.abort()
-  await aggregation[Symbol.asyncDispose]()
 })

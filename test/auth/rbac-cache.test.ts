@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { buildRbacAuthorizer } from '../../src/auth/rbac/authorizer.ts'
 import { openRbacCache } from '../../src/auth/rbac/cache.ts'
 import { ROLE_BINDINGS, ROLES } from '../../src/kinds/table.ts'
@@ -19,13 +19,13 @@ const jane = { name: 'jane', groups: [] }
 async function open() {
   const store = openMemoryStore()
   const clock = handClock()
-  const stop = new AbortController()
-  const source = await openRbacCache({ store, openInformer, clock, log: silent, signal: stop.signal })
-  return { store, clock, stop, authorizer: buildRbacAuthorizer(source) }
+  const source = await openRbacCache({ store, openInformer, clock, log: silent })
+  onTestFinished(() => source[Symbol.asyncDispose]())
+  return { store, clock, authorizer: buildRbacAuthorizer(source) }
 }
 
 test('a right granted or withdrawn in the same process holds for the next request', async () => {
-  const { store, stop, authorizer } = await open()
+  const { store, authorizer } = await open()
   await store.create(ROLES, role('dev', 'reader', [READ_VMS]))
   await store.create(ROLE_BINDINGS, roleBinding('dev', 'janes', 'Role/reader', [userSubject('jane')]))
   // The next request comes in another turn of the event loop.
@@ -35,11 +35,10 @@ test('a right granted or withdrawn in the same process holds for the next reques
   await store.delete(ROLE_BINDINGS, 'dev', 'janes')
   await new Promise((resolve) => setImmediate(resolve))
   expect((await authorizer.review(jane, asked)).allowed).toBe(false)
-  stop.abort()
 })
 
 test('where the store cannot be followed for 10 s, nobody is let in until it can', async () => {
-  const { store, clock, stop, authorizer } = await open()
+  const { store, clock, authorizer } = await open()
   await store.create(ROLES, role('dev', 'reader', [READ_VMS]))
   await store.create(ROLE_BINDINGS, roleBinding('dev', 'janes', 'Role/reader', [userSubject('jane')]))
   store.breakDown()
@@ -51,5 +50,4 @@ test('where the store cannot be followed for 10 s, nobody is let in until it can
   await expect(authorizer.review(jane, asked)).rejects.toMatchObject({ code: 503 })
   store.mend()
   await expect.poll(async () => (await authorizer.review(jane, asked)).allowed).toBe(true)
-  stop.abort()
 })

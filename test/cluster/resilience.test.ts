@@ -101,7 +101,6 @@ requireKube()('while kube-apiserver is in trouble', () => {
     const watch = store.watch(VMS, before.resourceVersion, {}, AbortSignal.timeout(RECOVERY_MS))
     await expect(watch[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 410 })
 
-    const ending = new AbortController()
     const lists: string[] = []
     // As one whose connection was away all the while: it begins with what was there before.
     const source = {
@@ -112,12 +111,7 @@ requireKube()('while kube-apiserver is in trouble', () => {
         return lists.length === 1 ? (before as ObjectList<never>) : store.list(kind, selection)
       },
     }
-    const informer = openInformer(
-      source,
-      VMS,
-      {},
-      { signal: ending.signal, clock: systemClock, log: silentLog },
-    )
+    await using informer = openInformer(source, VMS, {}, { clock: systemClock, log: silentLog })
     await eventually(
       'the change is seen',
       RECOVERY_MS,
@@ -126,8 +120,6 @@ requireKube()('while kube-apiserver is in trouble', () => {
     expect(informer.get('default', 'old')).toBeUndefined()
     await sleep(5_000)
     expect(lists).toEqual(['virtualmachines', 'virtualmachines'])
-    ending.abort()
-    await informer.closed
   })
 
   test(

@@ -38,21 +38,15 @@ function scripted(lists: (ConfigMap[] | Error)[], watches: (WatchEvent<ConfigMap
 
 function open(source: ObjectReader & ObjectWatcher) {
   const clock = createFakeClock()
-  const stop = new AbortController()
-  onTestFinished(() => stop.abort())
   const indexes = { version: ({ data }: ConfigMap) => Object.values(data ?? {}) }
-  const informer = openInformer(
-    source,
-    CONFIGMAPS,
-    {},
-    { signal: stop.signal, clock, log: silentLog, indexes },
-  )
+  const informer = openInformer(source, CONFIGMAPS, {}, { clock, log: silentLog, indexes })
+  onTestFinished(() => informer[Symbol.asyncDispose]())
   const changes: string[] = []
   informer.onChange((before, after) => {
     const say = (one: ConfigMap | undefined) => one && `${one.metadata.name}@${one.metadata.resourceVersion}`
     changes.push(`${say(before) ?? '-'} → ${say(after) ?? '-'}`)
   })
-  return { informer, clock, stop, changes }
+  return { informer, clock, changes }
 }
 
 test('it follows a real store: objects created, changed and deleted before and after it was opened', async () => {
@@ -64,7 +58,7 @@ test('it follows a real store: objects created, changed and deleted before and a
     metadata: { namespace: 'default', name },
   })
   await store.create(CONFIGMAPS, { ...draft('early'), data: { k: '1' } })
-  const { informer, stop } = open(store)
+  const { informer } = open(store)
   await informer.synced
   expect(informer.get('default', 'early')?.data).toEqual({ k: '1' })
   await store.create(CONFIGMAPS, draft('late'))
@@ -75,8 +69,10 @@ test('it follows a real store: objects created, changed and deleted before and a
   await store.delete(CONFIGMAPS, 'default', 'early')
   await turnUntil(() => informer.get('default', 'early') === undefined)
   expect(informer.list().map(({ metadata }) => metadata.name)).toContain('late')
-  stop.abort()
-  await informer.closed
+  await informer[Symbol.asyncDispose]()
+  await store.create(CONFIGMAPS, draft('later'))
+  await turn()
+  expect(informer.get('default', 'later')).toBeUndefined()
 })
 
 test('the end of a watch is no error: it goes on from the last version it saw, bookmarks included', async () => {
@@ -141,10 +137,8 @@ test('an object made anew under the same name is told as gone and come', async (
 
 test('a handler that throws does not keep the news from others', async () => {
   const { source } = scripted([[configMap('a', '1')]], [])
-  const stop = new AbortController()
-  onTestFinished(() => stop.abort())
-  const options = { signal: stop.signal, clock: createFakeClock(), log: silentLog }
-  const informer = openInformer(source, CONFIGMAPS, {}, options)
+  const options = { clock: createFakeClock(), log: silentLog }
+  await using informer = openInformer(source, CONFIGMAPS, {}, options)
   const seen: unknown[] = []
   informer.onChange(() => {
     throw new Error('a bug')

@@ -1,3 +1,4 @@
+import { selectOne } from '../../kinds/meta.ts'
 import { CONFIGMAPS } from '../../kinds/table.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
@@ -27,10 +28,8 @@ export interface TrustCacheOptions {
 
 /** Follows the one ConfigMap. A change counts from the next request on, on connections that are open too. */
 export function openTrustCache({ store, openInformer, clock, log }: TrustCacheOptions): TrustCache {
-  const stop = new AbortController()
   const { namespace, name } = TRUST_CONFIGMAP
-  const selection = { namespace, fieldSelector: `metadata.name=${name}` }
-  const informer = openInformer(store, CONFIGMAPS, selection, { signal: stop.signal, clock, log })
+  const informer = openInformer(store, CONFIGMAPS, selectOne(TRUST_CONFIGMAP), { clock, log })
   let state: { trust: FrontProxyTrust } | { problem: NoTrust } = {
     problem: new NoTrust(
       `ConfigMap ${namespace}/${name} has not been read yet; where this lasts, bind our service account to the Role ` +
@@ -44,9 +43,10 @@ export function openTrustCache({ store, openInformer, clock, log }: TrustCacheOp
     else log.info({}, 'requests that kube-apiserver forwards are believed')
   }
   informer.onChange(read)
+  let isClosed = false
   const synced = informer.synced.then(() => {
     // With a ConfigMap there was a change already.
-    if (!stop.signal.aborted && !informer.get(namespace, name)) read()
+    if (!isClosed && !informer.get(namespace, name)) read()
   })
   return {
     synced,
@@ -55,8 +55,8 @@ export function openTrustCache({ store, openInformer, clock, log }: TrustCacheOp
       return state.trust
     },
     async [Symbol.asyncDispose]() {
-      stop.abort()
-      await informer.closed
+      isClosed = true
+      await informer[Symbol.asyncDispose]()
       await synced
     },
   }

@@ -16,18 +16,16 @@ export interface RoleAggregationOptions {
   openInformer: OpenInformer
   clock: Clock
   log: Log
-  /** Ends it. */
-  signal: AbortSignal
 }
 
 /**
- * Keeps the rules of every ClusterRole with an `aggregationRule` equal to those of the roles it selects, until `signal`
- * aborts. Resolves once it follows the store; disposing of the answer waits for what is being written.
+ * Keeps the rules of every ClusterRole with an `aggregationRule` equal to those of the roles it selects, until
+ * disposed of, which waits for what is being written. Resolves once it follows the store.
  * Source: "Aggregated ClusterRoles" in "Using RBAC Authorization".
  */
 export async function startRoleAggregation(options: RoleAggregationOptions): Promise<AsyncDisposable> {
-  const { store, openInformer, clock, log, signal } = options
-  const roles = openInformer(store, CLUSTER_ROLES, {}, { signal, clock, log })
+  const { store, openInformer, clock, log } = options
+  const roles = openInformer(store, CLUSTER_ROLES, {}, { clock, log })
   const queue = openWorkQueue({
     workers: 1,
     clock,
@@ -38,12 +36,12 @@ export async function startRoleAggregation(options: RoleAggregationOptions): Pro
   const addAll = () => {
     for (const role of roles.list()) if (role.aggregationRule) queue.add(role.metadata.name)
   }
-  const listener = roles.onChange(addAll)
+  roles.onChange(addAll)
   await roles.synced
   addAll()
   return {
     async [Symbol.asyncDispose]() {
-      listener[Symbol.dispose]()
+      await roles[Symbol.asyncDispose]()
       await queue[Symbol.asyncDispose]()
     },
   }

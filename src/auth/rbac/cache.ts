@@ -12,9 +12,10 @@ export interface RbacCacheOptions {
   openInformer: OpenInformer
   clock: Clock
   log: Log
-  /** Ends it. */
-  signal: AbortSignal
 }
+
+/** All roles and bindings, in memory. */
+export interface RbacCache extends RbacSource, AsyncDisposable {}
 
 /** How long roles may be read from a cache whose watch is broken. */
 const STALE_AFTER_MS = 10_000
@@ -25,19 +26,19 @@ const STALE_AFTER_MS = 10_000
  * It is as current as the store's watch: over a store in the same process, a write that has been answered is seen by
  * the next request. Where a watch is broken for 10 s, `assertCurrent` throws 503 until it is listed again.
  */
-export async function openRbacCache(options: RbacCacheOptions): Promise<RbacSource> {
-  const { store, openInformer, clock, log, signal } = options
-  const freshness = trackFreshness(store, clock, signal)
-  const common = { signal, clock, log }
+export async function openRbacCache(options: RbacCacheOptions): Promise<RbacCache> {
+  const { store, openInformer, clock, log } = options
+  const freshness = trackFreshness(store, clock)
+  const common = { clock, log }
   const indexes = { namespace: ({ metadata }: { metadata: { namespace: string } }) => [metadata.namespace] }
 
-  const roles = openInformer(freshness.store, ROLES, {}, common)
-  const clusterRoles = openInformer(freshness.store, CLUSTER_ROLES, {}, common)
-  const bindings = openInformer(freshness.store, ROLE_BINDINGS, {}, { ...common, indexes })
-  const clusterBindings = openInformer(freshness.store, CLUSTER_ROLE_BINDINGS, {}, common)
+  await using stack = new AsyncDisposableStack()
+  const roles = stack.use(openInformer(freshness.store, ROLES, {}, common))
+  const clusterRoles = stack.use(openInformer(freshness.store, CLUSTER_ROLES, {}, common))
+  const bindings = stack.use(openInformer(freshness.store, ROLE_BINDINGS, {}, { ...common, indexes }))
+  const clusterBindings = stack.use(openInformer(freshness.store, CLUSTER_ROLE_BINDINGS, {}, common))
   await Promise.all([roles.synced, clusterRoles.synced, bindings.synced, clusterBindings.synced])
-  signal.throwIfAborted()
-
+  const open = stack.move()
   return {
     role: (namespace, name) => roles.get(namespace, name),
     clusterRole: (name) => clusterRoles.get('', name),
@@ -48,6 +49,10 @@ export async function openRbacCache(options: RbacCacheOptions): Promise<RbacSour
       if (since === undefined || clock.now() - since < STALE_AFTER_MS) return
       throw serviceUnavailable('access cannot be decided: roles and bindings cannot be read at the moment', 1)
     },
+    async [Symbol.asyncDispose]() {
+      freshness.end()
+      await open.disposeAsync()
+    },
   }
 }
 
@@ -55,13 +60,17 @@ interface Freshness {
   store: ObjectReader & ObjectWatcher
   /** Since when some kind is not followed; `undefined` while all are. Milliseconds since 1970. */
   brokenSince(): number | undefined
+  /** From now on nothing is followed. */
+  end(): void
 }
 
 /** A watch that throws breaks a kind; the list that the informer then makes mends it. */
-function trackFreshness(store: ObjectReader & ObjectWatcher, clock: Clock, end: AbortSignal): Freshness {
+function trackFreshness(store: ObjectReader & ObjectWatcher, clock: Clock): Freshness {
   const broken = new Map<string, number>()
+  let isOver = false
   return {
-    brokenSince: () => (end.aborted ? 0 : broken.size === 0 ? undefined : Math.min(...broken.values())),
+    brokenSince: () => (isOver ? 0 : broken.size === 0 ? undefined : Math.min(...broken.values())),
+    end: () => void (isOver = true),
     store: {
       get: (kind, namespace, name) => store.get(kind, namespace, name),
       async list(kind, selection) {

@@ -29,8 +29,7 @@ const WORKERS = 2
  */
 export function startQuotaController(parts: ControllerParts, { vmis }: QuotaCaches): QuotaController {
   const { clock, log, store } = parts
-  const stop = new AbortController()
-  const quotas = parts.openInformer(store, RESOURCE_QUOTAS, {}, { signal: stop.signal, clock, log })
+  const quotas = parts.openInformer(store, RESOURCE_QUOTAS, {}, { clock, log })
   const gone = new Recent(parts)
   const queue = openWorkQueue({
     watch: watchQueue(parts.metrics, 'virt-controller-quota'),
@@ -69,9 +68,7 @@ export function startQuotaController(parts: ControllerParts, { vmis }: QuotaCach
     lookAtAll: () => addAll(),
     async [Symbol.asyncDispose]() {
       following[Symbol.dispose]()
-      stop.abort()
-      await queue[Symbol.asyncDispose]()
-      await quotas.closed
+      await Promise.all([queue, quotas].map((each) => each[Symbol.asyncDispose]()))
     },
   }
 }

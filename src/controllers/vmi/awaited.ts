@@ -1,5 +1,5 @@
 import type { Kind } from '../../kinds/kind.ts'
-import { keyOf, type KubeObject } from '../../kinds/meta.ts'
+import { keyOf, selectOne, type KubeObject } from '../../kinds/meta.ts'
 import { attachmentKeyOf } from '../../kinds/network-attachment.ts'
 import { CONFIGMAPS, NETWORK_ATTACHMENTS, SECRETS } from '../../kinds/table.ts'
 import type { ControllerParts } from '../parts.ts'
@@ -16,65 +16,54 @@ export interface Awaited extends AsyncDisposable {
 
 type WaitParts = Pick<ControllerParts, 'store' | 'openInformer' | 'clock' | 'log'>
 
-interface Wait {
-  stop: AbortController
-  closed: Promise<void>
-}
-
 /** Starts to wait; `onAppear` is called with the key of a VMI when something it waits for has come. */
 export function openAwaited(parts: WaitParts, onAppear: (key: string) => void): Awaited {
-  const waits = new Map<string, Map<string, Wait>>()
-  const ending = new Set<Promise<void>>()
+  const waits = new Map<string, Map<string, AsyncDisposable>>()
+  const ending = new Set<PromiseLike<void>>()
   return {
     set(key, namespace, references) {
       const wanted = new Map(references.map((reference) => [keyOfReference(reference), reference]))
-      const present = waits.get(key) ?? new Map<string, Wait>()
+      const present = waits.get(key) ?? new Map<string, AsyncDisposable>()
       for (const [id, wait] of present) {
         if (wanted.has(id)) continue
-        wait.stop.abort()
+        end(wait)
         present.delete(id)
       }
       for (const [id, reference] of wanted) {
-        if (!present.has(id))
-          present.set(
-            id,
-            startWait(namespace, reference, () => onAppear(key)),
-          )
+        if (present.has(id)) continue
+        const appeared = () => onAppear(key)
+        present.set(id, follow(parts, namespace, reference, appeared))
       }
       if (present.size > 0) waits.set(key, present)
       else waits.delete(key)
     },
     async [Symbol.asyncDispose]() {
-      for (const wait of [...waits.values()].flatMap((present) => [...present.values()])) wait.stop.abort()
+      for (const present of waits.values()) for (const wait of present.values()) end(wait)
       waits.clear()
       await Promise.all(ending)
     },
   }
 
-  function startWait(namespace: string, reference: Reference, appeared: () => void): Wait {
-    const stop = new AbortController()
-    const closed = follow(parts, namespace, reference, stop.signal, appeared)
-    ending.add(closed)
-    void closed.then(() => ending.delete(closed))
-    return { stop, closed }
+  function end(wait: AsyncDisposable): void {
+    const ended = wait[Symbol.asyncDispose]()
+    ending.add(ended)
+    void ended.then(() => ending.delete(ended))
   }
 }
 
-/** Calls `appeared` when the object comes; resolves once it does not look any more. */
+/** Calls `appeared` when the object comes. */
 function follow(
   parts: WaitParts,
   namespace: string,
   { kind, name }: Reference,
-  signal: AbortSignal,
   appeared: () => void,
-): Promise<void> {
+): AsyncDisposable {
   const open = <T extends KubeObject>(what: Kind<T>, key: { namespace: string; name: string }) => {
-    const selection = { namespace: key.namespace, fieldSelector: `metadata.name=${key.name}` }
-    const informer = parts.openInformer(parts.store, what, selection, { ...parts, signal })
+    const informer = parts.openInformer(parts.store, what, selectOne(key), parts)
     informer.onChange((_before, after) => {
       if (after) appeared()
     })
-    return informer.closed
+    return informer
   }
   if (kind === 'Secret') return open(SECRETS, { namespace, name })
   if (kind === 'ConfigMap') return open(CONFIGMAPS, { namespace, name })

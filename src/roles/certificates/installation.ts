@@ -28,11 +28,11 @@ export function openInstallationCertificates(
   options: Omit<CertificateManagerOptions, 'workers'>,
 ): InstallationCertificates {
   const { store, namespace, clock, log } = options
-  const stop = new AbortController()
   const selection = { namespace, labelSelector: WORKER_SELECTOR }
-  const leases = openInformer(store, LEASES, selection, { signal: stop.signal, clock, log })
+  const leases = openInformer(store, LEASES, selection, { clock, log })
+  let isClosed = false
   let isSynced = false
-  void leases.synced.then(() => (isSynced = !stop.signal.aborted))
+  void leases.synced.then(() => (isSynced = !isClosed))
   let isReachable: ((node: string) => boolean) | undefined
 
   function workers(): Follower[] | undefined {
@@ -59,8 +59,8 @@ export function openInstallationCertificates(
     reach: (given) => void (isReachable = given),
     async [Symbol.asyncDispose]() {
       await manager[Symbol.asyncDispose]()
-      stop.abort()
-      await leases.closed
+      isClosed = true
+      await leases[Symbol.asyncDispose]()
     },
   }
 }

@@ -1,6 +1,7 @@
 import type { RotationPolicy } from '../../../certs/rotation.ts'
 import { REGISTRATIONS, TLS_SECRETS, TRUST_CONFIGMAP_NAME } from '../../kinds/installation.ts'
 import type { Kind } from '../../kinds/kind.ts'
+import { selectOne } from '../../kinds/meta.ts'
 import {
   API_SERVICES,
   CONFIGMAPS,
@@ -109,30 +110,18 @@ function keptAuthorities(options: CertificateManagerOptions): KeptAuthority[] {
 /** Calls `run` whenever something that is kept has changed. Each is followed by its name: we may see no others. */
 function followAll(options: CertificateManagerOptions, run: () => void): AsyncDisposable {
   const { store, namespace, serving, clock, log } = options
-  const stop = new AbortController()
+  const stack = new AsyncDisposableStack()
   const follow = (kind: Kind, name: string) => {
-    const selection = { ...(kind.namespaced && { namespace }), fieldSelector: `metadata.name=${name}` }
-    const informer = openInformer(store, kind, selection, { signal: stop.signal, clock, log })
-    informer.onChange(run)
-    return informer.closed
+    const selection = selectOne({ ...(kind.namespaced && { namespace }), name })
+    stack.use(openInformer(store, kind, selection, { clock, log })).onChange(run)
   }
   const { serving: pair, servingAuthority, ...internal } = TLS_SECRETS
-  const closed = [
-    ...Object.values(internal).map((name) => follow(SECRETS, name)),
-    follow(CONFIGMAPS, TRUST_CONFIGMAP_NAME),
-    ...(serving
-      ? [
-          ...[pair, servingAuthority].map((name) => follow(SECRETS, name)),
-          ...REGISTRATIONS.apiServices.map((name) => follow(API_SERVICES, name)),
-          ...REGISTRATIONS.mutating.map((name) => follow(MUTATING_WEBHOOKS, name)),
-          ...REGISTRATIONS.validating.map((name) => follow(VALIDATING_WEBHOOKS, name)),
-        ]
-      : []),
-  ]
-  return {
-    async [Symbol.asyncDispose]() {
-      stop.abort()
-      await Promise.all(closed)
-    },
-  }
+  for (const name of Object.values(internal)) follow(SECRETS, name)
+  follow(CONFIGMAPS, TRUST_CONFIGMAP_NAME)
+  if (!serving) return stack
+  for (const name of [pair, servingAuthority]) follow(SECRETS, name)
+  for (const name of REGISTRATIONS.apiServices) follow(API_SERVICES, name)
+  for (const name of REGISTRATIONS.mutating) follow(MUTATING_WEBHOOKS, name)
+  for (const name of REGISTRATIONS.validating) follow(VALIDATING_WEBHOOKS, name)
+  return stack
 }
