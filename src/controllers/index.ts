@@ -1,11 +1,12 @@
 import { keyOf } from '../kinds/meta.ts'
 import type { KubeObject } from '../kinds/meta.ts'
-import { KUBEVIRTS, NODES, PVCS, VMIMS, VMIS, VMS } from '../kinds/table.ts'
+import { DATA_VOLUMES, KUBEVIRTS, NODES, PVCS, VMIMS, VMIS, VMS } from '../kinds/table.ts'
 import type { Kind } from '../kinds/kind.ts'
 import type { WorkQueue } from '../lib/work-queue.ts'
 import type { Informer } from '../store/cache.ts'
 import { startEvacuationController } from './evacuation/controller.ts'
-import { startClaimController } from './claims/controller.ts'
+import { startClaimController, type ClaimCaches } from './claims/controller.ts'
+import { startDataVolumeController } from './data-volumes/controller.ts'
 import { tellOfObjects } from './figures.ts'
 import { startKubeVirtController } from './kubevirt/controller.ts'
 import { startMigrationController } from './migration/controller.ts'
@@ -44,9 +45,7 @@ export async function startControllers(parts: ControllerParts): Promise<AsyncDis
   const migrationQueue = migrations.queue
   const evacuationQueue = starting.use(startEvacuationController(parts, caches))
   starting.use(startKubeVirtController(parts, caches.kubeVirts))
-  const { claimsDir } = parts.config
-  const claimQueue =
-    claimsDir === undefined ? undefined : starting.use(startClaimController(parts, caches, claimsDir))
+  const claimQueue = await startStorage(parts, caches, starting)
   const quotas = parts.config.keepsQuotas ? starting.use(startQuotaController(parts, caches)) : undefined
   const lookAtAll = (): void => {
     for (const { metadata } of caches.vms.list()) vmQueue.add(keyOf(metadata))
@@ -70,6 +69,22 @@ export async function startControllers(parts: ControllerParts): Promise<AsyncDis
   lookAtAll()
   starting.use(every(parts, parts.config.resyncMs ?? RESYNC_MS, lookAtAll))
   return starting.move()
+}
+
+/** Provides storage where claims are directories of this machine. The queue is that of claims. */
+async function startStorage(
+  parts: ControllerParts,
+  caches: Omit<ClaimCaches, 'dataVolumes'>,
+  stack: AsyncDisposableStack,
+): Promise<WorkQueue | undefined> {
+  const { store, openInformer, clock, log } = parts
+  const { claimsDir } = parts.config
+  if (claimsDir === undefined) return undefined
+  const dataVolumes = stack.use(openInformer(store, DATA_VOLUMES, {}, { clock, log }))
+  await dataVolumes.synced
+  const queue = stack.use(startClaimController(parts, { ...caches, dataVolumes }, claimsDir))
+  stack.use(startDataVolumeController(parts, { ...caches, dataVolumes }, claimsDir))
+  return queue
 }
 
 /** The caches that the controllers share; all are filled when this resolves. */

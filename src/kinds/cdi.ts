@@ -3,7 +3,7 @@ import type {
   V1beta1DataSourceSource,
   V1beta1DataVolumeSpec,
 } from '@kubevirt-ui-ext/kubevirt-api/containerized-data-importer'
-import type { KubeObject, NamespacedMeta } from './meta.ts'
+import type { Condition, KubeObject, NamespacedMeta } from './meta.ts'
 
 /** Where the data of a DataVolume comes from. */
 export type DataVolumeSources = Pick<V1beta1DataVolumeSpec, 'source' | 'sourceRef'>
@@ -12,7 +12,7 @@ export type DataVolumeSources = Pick<V1beta1DataVolumeSpec, 'source' | 'sourceRe
 export interface DataVolume extends KubeObject {
   metadata: NamespacedMeta
   spec?: V1beta1DataVolumeSpec
-  status?: { phase?: string }
+  status?: { phase?: string; progress?: string; claimName?: string; conditions?: Condition[] }
 }
 
 /** A name for the newest data of its kind. */

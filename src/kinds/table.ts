@@ -225,6 +225,12 @@ export const DATA_VOLUMES: Kind<DataVolume> = custom('cdi.kubevirt.io', 'v1beta1
   categories: ['all'],
   columns: [PHASE, column('Progress', 'string', '.status.progress'), AGE],
 })
+export const DATA_SOURCES: Kind<DataSource> = custom('cdi.kubevirt.io', 'v1beta1', {
+  kind: 'DataSource',
+  plural: 'datasources',
+  shortNames: ['das'],
+  categories: ['all'],
+})
 
 export const VMIRS: Kind = custom('kubevirt.io', 'v1', {
   kind: 'VirtualMachineInstanceReplicaSet',
@@ -343,10 +349,6 @@ export const NETWORK_ATTACHMENTS: Kind<NetworkAttachment> = custom('k8s.cni.cncf
 })
 
 /** Kinds that a cluster may have and that are read there alone: they are not in the table. */
-export const DATA_SOURCES: Kind<DataSource> = custom('cdi.kubevirt.io', 'v1beta1', {
-  kind: 'DataSource',
-  plural: 'datasources',
-})
 export const CDI_CONFIGS: Kind<CdiConfig> = custom('cdi.kubevirt.io', 'v1beta1', {
   kind: 'CDIConfig',
   plural: 'cdiconfigs',
@@ -413,6 +415,7 @@ export const KINDS: readonly Kind[] = [
   VM_BACKUPS,
   VM_BACKUP_TRACKERS,
   DATA_VOLUMES,
+  DATA_SOURCES,
   NETWORK_ATTACHMENTS,
 ]
 

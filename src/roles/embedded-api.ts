@@ -34,6 +34,7 @@ import type { ChargeRules } from '../quota/charges.ts'
 import { openInformer } from '../store/informer.ts'
 import { openObjectDatabase } from '../store/sqlite/open.ts'
 import type { Store } from '../store/store.ts'
+import { withDataVolumes } from './data-volume-admission.ts'
 
 /** What the embedded API is opened with. */
 export interface EmbeddedApiOptions {
@@ -107,13 +108,17 @@ export async function openEmbeddedApi(options: EmbeddedApiOptions): Promise<Embe
         options.admitted,
         withLimits(
           withRbac(
-            buildAdmission({
-              config,
+            withDataVolumes(
+              buildAdmission({
+                config,
+                reader,
+                foreignUses,
+                clock,
+                newUid: randomUUID,
+              }),
               reader,
               foreignUses,
-              clock,
-              newUid: randomUUID,
-            }),
+            ),
             buildRbacAdmission(rbac, authorizer),
           ),
           database,

@@ -1,6 +1,7 @@
 import { hasReason } from '../../lib/errors.ts'
 import { openWorkQueue } from '../../lib/work-queue.ts'
 import type { WorkQueue } from '../../lib/work-queue.ts'
+import type { DataVolume } from '../../kinds/cdi.ts'
 import type { PersistentVolumeClaim } from '../../kinds/core.ts'
 import type { Vmi } from '../../kinds/kubevirt.ts'
 import { keyOf } from '../../kinds/meta.ts'
@@ -16,6 +17,7 @@ import { reconcileClaim } from './reconcile.ts'
 export interface ClaimCaches {
   claims: Informer<PersistentVolumeClaim>
   vmis: Informer<Vmi>
+  dataVolumes: Informer<DataVolume>
 }
 
 const WORKERS = 2
@@ -46,6 +48,10 @@ export function startClaimController(
   caches.claims.onChange((before, after) => {
     const changed = after ?? before
     if (changed) queue.add(keyOf(changed.metadata))
+  })
+  // It has the name of its claim, which waits until it is filled.
+  caches.dataVolumes.onChange((_before, after) => {
+    if (after) queue.add(keyOf(after.metadata))
   })
   // A claim whose last user has gone may be waiting to go itself.
   caches.vmis.onChange((before) => {

@@ -1,5 +1,15 @@
-import { chmod, mkdir, rm } from 'node:fs/promises'
+import { chmod, mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { copyImage } from './copy-image.ts'
+
+/** The one image in a claim's directory. Source: contract 1.7. */
+const IMAGE = 'disk.img'
+
+/** A claim by its place. */
+export interface ClaimPlace {
+  namespace: string
+  name: string
+}
 
 /** Keeps the directories of claims. */
 export interface ClaimFiles {
@@ -7,6 +17,11 @@ export interface ClaimFiles {
   create(namespace: string, name: string): Promise<void>
   /** Removes it with all that is in it. */
   remove(namespace: string, name: string): Promise<void>
+  /**
+   * Copies the image of one claim to another, whose directory is there; a claim that has none yet is empty, and so is its
+   * copy. Answers `false` where the image was changed meanwhile. Throws the system's error and the reason of `signal`.
+   */
+  copy(from: ClaimPlace, to: ClaimPlace, signal: AbortSignal): Promise<boolean>
 }
 
 /** Names of Kubernetes objects: they become parts of paths. */
@@ -33,6 +48,11 @@ export function claimFiles(dir: string): ClaimFiles {
     },
     async remove(namespace, name) {
       await rm(placeOf(namespace, name), { recursive: true, force: true })
+    },
+    async copy(from, to, signal) {
+      const source = placeOf(from.namespace, from.name)
+      if (!(await readdir(source)).includes(IMAGE)) return true
+      return copyImage(join(source, IMAGE), join(placeOf(to.namespace, to.name), IMAGE), signal)
     },
   }
 }

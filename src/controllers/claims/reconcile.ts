@@ -1,7 +1,9 @@
 import { type ClaimFacts, readClaim } from '../../kinds/claims.ts'
+import type { DataVolume } from '../../kinds/cdi.ts'
 import type { PersistentVolumeClaim } from '../../kinds/core.ts'
 import { isFinal } from '../../kinds/kubevirt.ts'
-import { PVCS, VMIS } from '../../kinds/table.ts'
+import { controllerOf } from '../../kinds/meta.ts'
+import { DATA_VOLUMES, PVCS, VMIS } from '../../kinds/table.ts'
 import { claimNamesOf } from '../../kinds/volumes.ts'
 import { formatBytes } from '../../lib/quantity.ts'
 import type { Informer } from '../../store/cache.ts'
@@ -11,6 +13,7 @@ import type { ClaimFiles } from './files.ts'
 /** What a pass over a claim reads and may do. */
 export interface ClaimContext extends Pick<ControllerParts, 'store' | 'events'> {
   claims: Pick<Informer<PersistentVolumeClaim>, 'get'>
+  dataVolumes: Pick<Informer<DataVolume>, 'get'>
   files: ClaimFiles
 }
 
@@ -25,17 +28,32 @@ export async function reconcileClaim(context: ClaimContext, namespace: string, n
   if (!claim) return
   if (claim.metadata.deletionTimestamp !== undefined) return release(context, claim)
   const facts = readClaim(claim)
-  const refusal = whyNotLocal(facts)
+  const refusal = whyNotLocal(claim, facts)
   if (refusal !== undefined) {
     if (!facts.isBound) context.events.record(claim, 'Warning', 'ProvisioningFailed', refusal)
     return
   }
   const held = await withFinalizer(context, claim)
   await context.files.create(namespace, name)
+  if (!facts.isBound && isBeingFilled(context, claim)) return
   await bind(context, held, facts)
 }
 
-function whyNotLocal({ storageClass, volumeMode, requestedBytes }: ClaimFacts): string | undefined {
+/** Whether a DataVolume says that the claim does not hold yet what it is to hold. */
+function isBeingFilled({ dataVolumes }: ClaimContext, claim: PersistentVolumeClaim): boolean {
+  const owner = controllerOf(claim)
+  if (owner?.kind !== DATA_VOLUMES.kind) return false
+  const volume = dataVolumes.get(claim.metadata.namespace, owner.name)
+  return volume?.metadata.uid === owner.uid && volume.status?.phase !== 'Succeeded'
+}
+
+function whyNotLocal(
+  { spec = {} }: PersistentVolumeClaim,
+  { storageClass, volumeMode, requestedBytes }: ClaimFacts,
+): string | undefined {
+  if (spec['dataSource'] || spec['dataSourceRef']) {
+    return `${LOCAL_CLASS} does not fill claims from their dataSource: use a DataVolume with source.pvc`
+  }
   if (storageClass !== undefined && storageClass !== LOCAL_CLASS) {
     return `there is no storage class "${storageClass}" here: use ${LOCAL_CLASS}, or leave storageClassName out`
   }

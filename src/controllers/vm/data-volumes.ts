@@ -1,12 +1,11 @@
 import { reviewClone, type DataVolumeTemplate } from '../../instancetype/clone-sources.ts'
 import { hasReason, notFound } from '../../lib/errors.ts'
-import { isRecord } from '../../lib/json.ts'
 import { deriveVm } from '../../instancetype/derive.ts'
+import type { DataVolume } from '../../kinds/cdi.ts'
 import type { PersistentVolumeClaim } from '../../kinds/core.ts'
-import { refusedKind, type Kind } from '../../kinds/kind.ts'
+import { apiVersionOf, refusedKind } from '../../kinds/kind.ts'
 import type { Vm } from '../../kinds/kubevirt.ts'
-import type { KubeObject } from '../../kinds/meta.ts'
-import { DATA_SOURCES, findKind } from '../../kinds/table.ts'
+import { DATA_SOURCES, DATA_VOLUMES } from '../../kinds/table.ts'
 import type { Informer } from '../../store/cache.ts'
 import { mayVmUse, readAs } from './account.ts'
 import type { VmContext } from './reconcile.ts'
@@ -16,8 +15,8 @@ import { ownerReferenceTo } from './template.ts'
 export const DATA_VOLUME_POLL_MS = 5_000
 
 const LATER_ANNOTATION = 'kubevirt.io/immediate-data-volume-creation'
-const DATA_VOLUMES = 'cdi.kubevirt.io/v1beta1'
 
+type DataVolumeSpec = NonNullable<DataVolume['spec']>
 type DataVolumeContext = Pick<VmContext, 'store' | 'foreignUses'>
 
 /** How far the DataVolumes of a VM's templates are. */
@@ -41,27 +40,21 @@ export async function ensureDataVolumes(
   const states: DataVolumeState[] = []
   for (const template of vm.spec.dataVolumeTemplates ?? []) {
     const name = template.metadata?.name
-    const kind = findKind(DATA_VOLUMES, 'DataVolume')
-    if (!name || !kind) continue
-    const present = await context.store.get(kind, vm.metadata.namespace, name)
+    if (!name) continue
+    const present = await context.store.get(DATA_VOLUMES, vm.metadata.namespace, name)
     if (present) states.push(stateOf(present))
-    else if (create) states.push(await createDataVolume(context, kind, vm, name))
+    else if (create) states.push(await createDataVolume(context, vm, name))
   }
   if (states.includes('failed')) return 'failed'
   return states.includes('filling') ? 'filling' : 'ready'
 }
 
-async function createDataVolume(
-  context: DataVolumeContext,
-  kind: Kind,
-  vm: Vm,
-  name: string,
-): Promise<DataVolumeState> {
+async function createDataVolume(context: DataVolumeContext, vm: Vm, name: string): Promise<DataVolumeState> {
   const { spec } = await deriveVm(readAs(context, vm), vm)
   const template = spec.dataVolumeTemplates?.find(({ metadata }) => metadata?.name === name)
   const draft = {
-    apiVersion: DATA_VOLUMES,
-    kind: kind.kind,
+    apiVersion: apiVersionOf(DATA_VOLUMES),
+    kind: DATA_VOLUMES.kind,
     metadata: {
       namespace: vm.metadata.namespace,
       name,
@@ -69,10 +62,11 @@ async function createDataVolume(
       annotations: { ...template?.metadata?.annotations },
       ownerReferences: [ownerReferenceTo(vm)],
     },
-    spec: template && (await settleSource(context, vm, template)),
+    // Two packages name the same words.
+    ...(template && { spec: (await settleSource(context, vm, template)) as DataVolumeSpec }),
   }
   try {
-    await context.store.create(kind, draft)
+    await context.store.create(DATA_VOLUMES, draft)
   } catch (error) {
     if (!hasReason(error, 'AlreadyExists')) throw error
   }
@@ -99,11 +93,9 @@ async function settleSource(
 }
 
 /** Source: `status.phase` of a DataVolume. */
-function stateOf(dataVolume: KubeObject): DataVolumeState {
-  const status = 'status' in dataVolume ? dataVolume.status : undefined
-  const phase = isRecord(status) ? status['phase'] : undefined
-  if (phase === 'Succeeded') return 'ready'
-  return phase === 'Failed' ? 'failed' : 'filling'
+function stateOf({ status }: DataVolume): DataVolumeState {
+  if (status?.phase === 'Succeeded') return 'ready'
+  return status?.phase === 'Failed' ? 'failed' : 'filling'
 }
 
 /** Names of the claims that the VM's guest would use. */

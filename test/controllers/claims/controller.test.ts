@@ -72,6 +72,7 @@ test.each([
   ['a device', claim('odd', '1Gi', { volumeMode: 'Block' })],
   ['of another class', claim('odd', '1Gi', { storageClassName: 'fast' })],
   ['without a size', claim('odd', '0')],
+  ['to be a copy', claim('odd', '1Gi', { dataSource: { kind: 'PersistentVolumeClaim', name: 'data' } })],
 ])('a claim that is %s stays pending, and an Event says why', async (_what, draft) => {
   const { world, claimsDir } = await claimWorld()
   await world.store.create(PVCS, draft)
