@@ -3,7 +3,7 @@ import { wait } from '../lib/clock.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Actions, GuestRef, Nodes } from '../rpc/actions.ts'
-import { messageFault, type MessageFault } from '../rpc/bad-message.ts'
+import { messageFault, type MessageFault } from '../lib/bad-message.ts'
 import { NodeView } from './node-view.ts'
 import type { GuestView } from './node-view.ts'
 

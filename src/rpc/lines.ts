@@ -1,4 +1,4 @@
-import { BadMessage } from './bad-message.ts'
+import { BadMessage } from '../lib/bad-message.ts'
 
 const NEWLINE = 0x0a
 

@@ -1,7 +1,7 @@
-/** Why nobody can believe what a worker has said: it is no message that we know the form of, or longer than any may be. */
+/** Why nobody can believe what another process has said: it is in no form that we know, or longer than anything may be. */
 export type MessageFault = 'malformed' | 'too_long'
 
-/** A message of a worker that was dropped. */
+/** A message that was dropped. */
 export class BadMessage extends Error {
   readonly fault: MessageFault
 
