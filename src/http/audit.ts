@@ -76,7 +76,7 @@ export class Auditor {
   }
 
   /** Notes how a stream ended, by its WebSocket close code, and what came of a program that ran. */
-  noteClosed(request: FastifyRequest, { code, reason, failure, ...counts }: SessionResult): void {
+  noteClosed(request: FastifyRequest, { code, reason, why: _why, failure, ...counts }: SessionResult): void {
     const more = { ...counts, ...(failure !== undefined && { failure: printable(failure, MESSAGE_LIMIT) }) }
     this.#write(request, { code, reason }, more, 'stream closed')
     this.#recordEvent(request, (subresource, user) =>

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Attributes, User } from '../auth/access.ts'
 import { tooManyRequests } from '../lib/errors.ts'
 import { FairQueue, type FairQueueLimits } from '../lib/fair-queue.ts'
+import type { ServerWatch } from '../metrics/server.ts'
 
 /**
  * Requests are short, but for those to a worker that does not answer. Health and discovery, webhooks and streams are not in this
@@ -20,13 +21,18 @@ export type Lane = (
 ) => Promise<void>
 
 /** Opens a lane. Reading and writing are flows of their own: who lists a lot can still stop a VM. */
-export function openLane(limits: FairQueueLimits): Lane {
+export function openLane(limits: FairQueueLimits, watch?: Pick<ServerWatch, 'waited' | 'turnedAway'>): Lane {
   const queue = new FairQueue(limits)
   return async (request, reply, { user, wants, signal }) => {
     if (isLong(request, wants)) return
-    const isReading = request.method === 'GET' || request.method === 'HEAD'
-    const turn = await queue.enter(`${isReading ? 'read' : 'write'} ${user.name}`, signal)
-    if (!turn) throw tooManyRequests('you have too many requests that wait: send fewer', RETRY_AFTER_SECONDS)
+    const lane = request.method === 'GET' || request.method === 'HEAD' ? 'read' : 'write'
+    const since = performance.now()
+    const turn = await queue.enter(`${lane} ${user.name}`, signal)
+    if (!turn) {
+      watch?.turnedAway(lane)
+      throw tooManyRequests('you have too many requests that wait: send fewer', RETRY_AFTER_SECONDS)
+    }
+    watch?.waited(lane, performance.now() - since)
     const end = (): void => turn[Symbol.dispose]()
     reply.raw.once('finish', end).once('close', end)
     if (reply.raw.destroyed) end()

@@ -1,4 +1,5 @@
 import { tooManyRequests } from '../lib/errors.ts'
+import type { ServerWatch } from '../metrics/server.ts'
 
 /** How many streams may be open at the same time; the next one is refused with 429. Source: security H4. */
 export interface SeatLimits {
@@ -27,13 +28,15 @@ const RETRY_AFTER_SECONDS = 5
 /** Counts open streams, and those that are being dialled. */
 export class Seats {
   readonly #limits: SeatLimits
+  readonly #watch: Pick<ServerWatch, 'refusedStream'> | undefined
   readonly #byUser = new Map<string, number>()
   readonly #byVmi = new Map<string, number>()
   readonly #byKind = new Map<string, number>()
   #taken = 0
 
-  constructor(limits: SeatLimits) {
+  constructor(limits: SeatLimits, watch?: Pick<ServerWatch, 'refusedStream'>) {
     this.#limits = limits
+    this.#watch = watch
   }
 
   /** Open streams by kind. */
@@ -45,9 +48,16 @@ export class Seats {
   take({ user, namespace, name, kind }: SeatRequest): Seat {
     const { maxSessions, maxSessionsPerUser, maxSessionsPerVmi } = this.#limits
     const vmi = `${namespace}/${name}`
-    refuseAbove(this.#taken, maxSessions, 'this server has')
-    refuseAbove(this.#byUser.get(user) ?? 0, maxSessionsPerUser, 'you have')
-    refuseAbove(this.#byVmi.get(vmi) ?? 0, maxSessionsPerVmi, 'this VirtualMachineInstance has')
+    const places = [
+      ['server', this.#taken, maxSessions, 'this server has'],
+      ['user', this.#byUser.get(user) ?? 0, maxSessionsPerUser, 'you have'],
+      ['vmi', this.#byVmi.get(vmi) ?? 0, maxSessionsPerVmi, 'this VirtualMachineInstance has'],
+    ] as const
+    for (const [limit, taken, most, whose] of places) {
+      if (taken < most) continue
+      this.#watch?.refusedStream(kind, limit)
+      throw tooManyRequests(`${whose} ${taken} open streams, and no more are allowed`, RETRY_AFTER_SECONDS)
+    }
     const counters = [
       [this.#byUser, user],
       [this.#byVmi, vmi],
@@ -65,11 +75,6 @@ export class Seats {
       },
     }
   }
-}
-
-function refuseAbove(taken: number, limit: number, whose: string): void {
-  if (taken < limit) return
-  throw tooManyRequests(`${whose} ${taken} open streams, and no more are allowed`, RETRY_AFTER_SECONDS)
 }
 
 function add(counter: Map<string, number>, key: string, change: number): void {

@@ -7,6 +7,7 @@ import { systemClock, type Clock } from '../lib/clock.ts'
 import { badRequest, serviceUnavailable } from '../lib/errors.ts'
 import type { FairQueueLimits } from '../lib/fair-queue.ts'
 import type { Log } from '../lib/log.ts'
+import type { ServerWatch } from '../metrics/server.ts'
 import type { SessionCounter } from '../metrics/sessions.ts'
 import type { Parts, Subresource } from '../subresources/subresource.ts'
 import { Auditor, type AuditLog } from './audit.ts'
@@ -46,6 +47,8 @@ export interface ServerOptions extends Identification {
   installNamespace?: string
   /** Told of sessions that carry bytes. */
   sessionCounter?: SessionCounter
+  /** Told of requests and streams. */
+  watch?: ServerWatch
 }
 
 declare module 'fastify' {
@@ -54,6 +57,10 @@ declare module 'fastify' {
     countStreams(): Record<string, number>
     /** Whether the server goes away, and takes no more streams. */
     isDraining(): boolean
+  }
+  interface FastifyRequest {
+    /** What is asked for, as the Kubernetes API calls it; absent where that was not looked at. */
+    verb: string | undefined
   }
 }
 
@@ -72,19 +79,21 @@ const MAX_MESSAGE_BYTES = 512 * 1024
  * says in `config.access` who may call it, and one that does not is refused with an error.
  */
 export function buildServer(options: ServerOptions): FastifyInstance {
-  const { log, clock = systemClock, allowedOrigins = [], parts } = options
+  const { log, clock = systemClock, allowedOrigins = [], parts, watch } = options
   // Its own 503 would keep the figures, too, from who reads them on a connection that is open.
   const app = Fastify({
     ...serverOptions(options.tls, log),
     return503OnClosing: false,
   }) as unknown as FastifyInstance
-  const sessions = new Sessions({ ...LIMITS, ...options.limits }, clock, log)
+  const sessions = new Sessions({ limits: { ...LIMITS, ...options.limits }, clock, log, watch })
   const auditor = new Auditor(options.audit ?? log, parts.events, clock)
   const tickets = buildTickets(options, clock)
   app.decorate('countStreams', () => sessions.counts())
   app.decorate('isDraining', () => sessions.isDraining)
   app.decorateRequest('user', undefined)
   app.decorateRequest('ticket', undefined)
+  app.decorateRequest('verb', undefined)
+  if (watch) watchAnswers(app, watch)
   app.setErrorHandler(buildErrorHandler(log))
   requireAccess(app)
   answerUnknownPaths(app)
@@ -123,6 +132,15 @@ function ownKeys(): () => readonly Uint8Array[] {
   return () => keys
 }
 
+/** Streams that were opened have no answer, and what they come to is told at their end. */
+function watchAnswers(app: FastifyInstance, watch: ServerWatch): void {
+  app.addHook('onResponse', async ({ routeOptions: { url }, is404, verb, method }, reply) => {
+    const route = is404 ? undefined : url
+    const request = { route, verb: verb ?? method.toLowerCase(), code: reply.statusCode }
+    watch.answered(request, reply.elapsedTime)
+  })
+}
+
 /** A route that nobody decided about is not served (security: B2). */
 function requireAccess(app: FastifyInstance): void {
   app.addHook('onRoute', ({ method, url, config }) => {
@@ -134,7 +152,7 @@ function requireAccess(app: FastifyInstance): void {
 
 /** Finds out who is asking and whether they may, before anything else is done. */
 function addGate(app: FastifyInstance, options: ServerOptions, tickets: Tickets): void {
-  const enterLane = openLane(options.lane ?? LANE_LIMITS)
+  const enterLane = openLane(options.lane ?? LANE_LIMITS, options.watch)
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-content-type-options', 'nosniff')
     // After an upgrade that failed, the connection is never read again (security: A6).
@@ -149,6 +167,7 @@ function addGate(app: FastifyInstance, options: ServerOptions, tickets: Tickets)
       request.user = request.ticket?.user ?? (await identify(options, request, signal))
       if (access) {
         const wants = access(request)
+        request.verb = wants.verb
         await enterLane(request, reply, { user: request.user, wants, signal })
         await authorize(options.authorizer, request.user, wants, signal)
       }

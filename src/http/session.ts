@@ -5,26 +5,34 @@ import { WebSocket } from 'ws'
 import { wait, type Clock } from '../lib/clock.ts'
 import { gatheringSink, type TakePiece } from '../lib/gathering-sink.ts'
 import { StreamEnded, type StreamEndReason } from '../lib/stream-end.ts'
+import type { StreamBytes } from '../metrics/server.ts'
 import type { ExecOutcome } from './framing/channels.ts'
 import { MessageRefused, type Framer } from './framing/framer.ts'
 import { watchLiveness, type Liveness } from './liveness.ts'
 
-/** How a session ended: a WebSocket close code and its text (at most 123 bytes). */
+/** How a session ended: a WebSocket close code and its text (at most 123 bytes), and one word for who counts. */
 export interface SessionEnd {
   code: number
   reason: string
+  why:
+    | 'client_closed'
+    | 'client_gone'
+    | 'message_refused'
+    | 'guest_closed'
+    | 'guest_broke'
+    | 'right_lost'
+    | StreamEndReason
 }
 
 /** What a session came to. */
-export interface SessionResult extends SessionEnd, ExecOutcome {
-  bytesToClient: number
-  bytesToGuest: number
-}
+export interface SessionResult extends SessionEnd, StreamBytes, ExecOutcome {}
 
 /** A running session. */
 export interface Session {
   /** Ends it, telling the client why. */
   end(end: SessionEnd): void
+  /** What it has carried so far. */
+  bytes: Readonly<StreamBytes>
   /** Settles once both sides are closed; never rejects. */
   result: Promise<SessionResult>
 }
@@ -51,16 +59,24 @@ const FLUSH_MS = 5_000
  */
 const QUIET_MS = 500
 
-const CLIENT_GONE: SessionEnd = { code: 1006, reason: 'the client went away' }
-const CLIENT_DONE: SessionEnd = { code: 1000, reason: 'the client closed the stream' }
-const GUEST_ENDED: SessionEnd = { code: 1000, reason: 'the guest closed the stream' }
-const BACKEND_BROKE: SessionEnd = { code: 1011, reason: 'the connection to the guest broke' }
+const CLIENT_GONE: SessionEnd = { code: 1006, reason: 'the client went away', why: 'client_gone' }
+const CLIENT_DONE: SessionEnd = { code: 1000, reason: 'the client closed the stream', why: 'client_closed' }
+const GUEST_ENDED: SessionEnd = { code: 1000, reason: 'the guest closed the stream', why: 'guest_closed' }
+const BACKEND_BROKE: SessionEnd = {
+  code: 1011,
+  reason: 'the connection to the guest broke',
+  why: 'guest_broke',
+}
 /** What drains say. */
-export const GOING_AWAY: SessionEnd = { code: 1001, reason: 'the server is going away; connect again' }
+export const GOING_AWAY: SessionEnd = {
+  code: 1001,
+  reason: 'the server is going away; connect again',
+  why: 'draining',
+}
 /** What a session is told that was ended on purpose. */
 const ENDED: Record<StreamEndReason, SessionEnd> = {
-  displaced: { code: 4001, reason: 'another session took over' },
-  behind: { code: 4002, reason: 'you did not keep up with what the guest sent' },
+  displaced: { code: 4001, reason: 'another session took over', why: 'displaced' },
+  behind: { code: 4002, reason: 'you did not keep up with what the guest sent', why: 'behind' },
   draining: GOING_AWAY,
 }
 
@@ -71,23 +87,27 @@ const ENDED: Record<StreamEndReason, SessionEnd> = {
  */
 export function joinSession(parts: SessionParts): Session {
   const asked = Promise.withResolvers<SessionEnd>()
-  return { end: asked.resolve, result: run(parts, asked) }
+  const bytes: StreamBytes = { bytesToClient: 0, bytesToGuest: 0 }
+  return { end: asked.resolve, bytes, result: run(parts, asked, bytes) }
 }
 
 interface Traffic {
-  bytesToClient: number
-  bytesToGuest: number
+  bytes: StreamBytes
   /** When the client last sent something. */
   heardAt: number
   liveness: Liveness
 }
 
-async function run(parts: SessionParts, asked: PromiseWithResolvers<SessionEnd>): Promise<SessionResult> {
+async function run(
+  parts: SessionParts,
+  asked: PromiseWithResolvers<SessionEnd>,
+  bytes: StreamBytes,
+): Promise<SessionResult> {
   const { socket, guest, clock } = parts
   const stopped = new AbortController()
   const closed = once(socket, 'close').catch(() => [])
   using liveness = watchLiveness(socket, clock, () => asked.resolve(CLIENT_GONE))
-  const traffic: Traffic = { bytesToClient: 0, bytesToGuest: 0, heardAt: clock.now(), liveness }
+  const traffic: Traffic = { bytes, heardAt: clock.now(), liveness }
   const toGuest = copyToGuest(parts, traffic, stopped.signal)
   const toClient = copyToClient(parts, traffic)
   const guestSide = toClient.then((end) => lingerFor(end, parts, traffic, stopped.signal))
@@ -102,7 +122,7 @@ async function run(parts: SessionParts, asked: PromiseWithResolvers<SessionEnd>)
   guest.destroy()
   await close(socket, end, closed)
   await Promise.all([guestSide, toGuest])
-  return { code: end.code, reason: end.reason, ...countOf(traffic), ...parts.framer.outcome?.() }
+  return { ...end, ...bytes, ...parts.framer.outcome?.() }
 }
 
 /** How it ends where the guest does not take what a client that has closed sent last. */
@@ -117,16 +137,12 @@ function isClean(code: unknown): boolean {
   return code === 1000 || code === 1005
 }
 
-function countOf({ bytesToClient, bytesToGuest }: Traffic): Pick<Traffic, 'bytesToClient' | 'bytesToGuest'> {
-  return { bytesToClient, bytesToGuest }
-}
-
 /** Settles with how the guest's direction ended; never rejects. */
 async function copyToClient({ guest, socket, framer }: SessionParts, traffic: Traffic): Promise<SessionEnd> {
   const send: TakePiece = (bytes, done) => {
     socket.send(bytes, { binary: true }, (error) => {
       if (!error) {
-        traffic.bytesToClient += bytes.length
+        traffic.bytes.bytesToClient += bytes.length
         traffic.liveness.heard()
       }
       done(error)
@@ -170,7 +186,7 @@ async function copyToGuest(
       if (!isBinary || !Buffer.isBuffer(data)) continue
       const content = framer.toGuest(data)
       if (content === undefined) continue
-      traffic.bytesToGuest += data.length
+      traffic.bytes.bytesToGuest += data.length
       yield content
     }
   }
@@ -178,7 +194,7 @@ async function copyToGuest(
     await pipeline(bytes, guest, { end: false })
     return end
   } catch (error) {
-    if (error instanceof MessageRefused) return { code: 1009, reason: error.message }
+    if (error instanceof MessageRefused) return { code: 1009, reason: error.message, why: 'message_refused' }
     // Why the guest broke is told by the other direction; a client that broke has gone.
     return socket.readyState === WebSocket.OPEN ? undefined : end
   }

@@ -1,6 +1,7 @@
 import { wait, type Clock } from '../lib/clock.ts'
 import { serviceUnavailable } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
+import type { ServerWatch } from '../metrics/server.ts'
 import { watchRight, type LostRight, type Reviews } from './reviews.ts'
 import { Seats, type Seat, type SeatLimits, type SeatRequest } from './seats.ts'
 import {
@@ -24,12 +25,24 @@ export interface SessionLimits extends SeatLimits {
 const CLOSING_MS = 2_000
 
 const LOST: Record<LostRight, SessionEnd> = {
-  denied: { code: 1008, reason: 'you may no longer use this stream' },
-  unknown: { code: 1011, reason: 'your rights could not be checked' },
+  denied: { code: 1008, reason: 'you may no longer use this stream', why: 'right_lost' },
+  unknown: { code: 1011, reason: 'your rights could not be checked', why: 'right_lost' },
 }
 
 /** One session to run. */
-export type SessionRequest = Omit<SessionParts, 'clock'> & Pick<Reviews, 'review'>
+export type SessionRequest = Omit<SessionParts, 'clock'> &
+  Pick<Reviews, 'review'> & {
+    /** Such as `console`. */
+    kind: string
+  }
+
+/** What sessions are run with. */
+export interface SessionsOptions {
+  limits: SessionLimits
+  clock: Clock
+  log: Log
+  watch?: ServerWatch | undefined
+}
 
 /** All open streams of a server. */
 export class Sessions {
@@ -38,13 +51,15 @@ export class Sessions {
   readonly #limits: SessionLimits
   readonly #clock: Clock
   readonly #log: Log
+  readonly #watch: ServerWatch | undefined
   #isDraining = false
 
-  constructor(limits: SessionLimits, clock: Clock, log: Log) {
-    this.#seats = new Seats(limits)
+  constructor({ limits, clock, log, watch }: SessionsOptions) {
+    this.#seats = new Seats(limits, watch)
     this.#limits = limits
     this.#clock = clock
     this.#log = log
+    this.#watch = watch
   }
 
   /** Whether the server goes away. */
@@ -62,19 +77,24 @@ export class Sessions {
    * while the server goes away, 429 where there are too many.
    */
   takeSeat(request: SeatRequest): Seat {
-    if (this.#isDraining) throw serviceUnavailable('the server is going away; connect again')
+    if (this.#isDraining) {
+      this.#watch?.refusedStream(request.kind, 'draining')
+      throw serviceUnavailable('the server is going away; connect again')
+    }
     return this.#seats.take(request)
   }
 
   /** Runs a session until either side ends it, its user loses the right, or the server goes away. */
-  async run({ review, ...parts }: SessionRequest): Promise<SessionResult> {
+  async run({ review, kind, ...parts }: SessionRequest): Promise<SessionResult> {
     const session = joinSession({ ...parts, clock: this.#clock })
     this.#open.add(session)
+    const ended = this.#watch?.openedStream(kind, () => session.bytes)
     const over = new AbortController()
     const watching = this.watchRight(review, over.signal).then((lost) => lost && session.end(LOST[lost]))
     const result = await session.result
     over.abort()
     this.#open.delete(session)
+    ended?.(result.why)
     await watching
     return result
   }

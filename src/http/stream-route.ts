@@ -46,6 +46,7 @@ export function addStreamRoute(
       using _counted = deps.sessionCounter?.open(stream.name, targetOf(request))
       deps.auditor.noteOpened(request)
       const result = await deps.sessions.run({
+        kind: stream.name,
         socket,
         guest: session.guest,
         framer: framerOf(session.framing, socket.protocol),

@@ -2,9 +2,11 @@
  * POST, which the reference takes as well (ADM-HTTP-003), are not served. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { AdmissionParts } from '../admission/judge.ts'
-import { WEBHOOKS } from '../admission/webhooks/paths.ts'
-import { answerReview } from '../admission/webhooks/review.ts'
+import { WEBHOOKS, type Webhook } from '../admission/webhooks/paths.ts'
+import { answerReview, type WebhookAnswer } from '../admission/webhooks/review.ts'
+import { isRecord } from '../lib/json.ts'
 import type { Log } from '../lib/log.ts'
+import type { AdmissionWatch, Judged, Refusal } from '../metrics/admission.ts'
 
 /**
  * What a Kubernetes API takes for one object; etcd stores half of that, so that a review of an update, with the object as it
@@ -18,6 +20,8 @@ export interface WebhookParts {
   log: Log
   /** Throws where a caller gets no answer. Absent: anybody does. */
   admit?: (request: FastifyRequest) => Promise<void>
+  /** Told of each review. */
+  watch?: AdmissionWatch | undefined
 }
 
 /**
@@ -26,7 +30,7 @@ export interface WebhookParts {
  * room in a quota is kept for a guest for two minutes: who cannot trust all that reach the port names the callers
  * (`virtgate doctor` says where that is left open).
  */
-export function registerWebhooks(app: FastifyInstance, { admission, log, admit }: WebhookParts): void {
+export function registerWebhooks(app: FastifyInstance, { admission, log, admit, watch }: WebhookParts): void {
   app.register(async (scope) => {
     if (admit) scope.addHook('onRequest', admit)
     scope.removeAllContentTypeParsers()
@@ -40,15 +44,29 @@ export function registerWebhooks(app: FastifyInstance, { admission, log, admit }
       scope.post(webhook.path, { config: { access: 'open' } }, async (request, reply) => {
         if (request.headers['content-type'] !== 'application/json') return reply.code(400).send()
         const { body } = request
-        const {
-          code,
-          body: answer,
-          failure,
-        } = await answerReview(admission, webhook, Buffer.isBuffer(body) ? body : Buffer.alloc(0))
+        const since = performance.now()
+        const review = await answerReview(admission, webhook, Buffer.isBuffer(body) ? body : Buffer.alloc(0))
+        watch?.(judgedBy(webhook), performance.now() - since, refusalOf(review))
+        const { code, body: answer, failure } = review
         if (failure !== undefined) log.error({ err: failure, path: webhook.path }, 'a review failed')
         if (!answer) return reply.code(code).send()
         return reply.code(code).header('content-type', 'application/json').send(JSON.stringify(answer))
       })
     }
   })
+}
+
+function judgedBy({ kind, mutates }: Webhook): Judged {
+  return { resource: kind.plural, type: mutates ? 'mutating' : 'validating' }
+}
+
+/** Why it was refused; nothing where it was let through. */
+function refusalOf({ code, body }: WebhookAnswer): Refusal | undefined {
+  const response = body?.response
+  // What cannot be read has no answer of its own.
+  if (!isRecord(response)) return { code }
+  if (response.allowed === true) return undefined
+  const { status } = response
+  // As `refusal.ts` words it.
+  return isRecord(status) ? { ...status, ...(isRecord(status.details) && status.details) } : {}
 }

@@ -12,7 +12,7 @@ import { serverOptions, type Tls } from './tls.ts'
 import { registerWebhooks, type WebhookParts } from './webhook-routes.ts'
 
 /** What the listener is put together from. */
-export interface WebhookServerOptions extends Pick<WebhookParts, 'admission' | 'log'> {
+export interface WebhookServerOptions extends Pick<WebhookParts, 'admission' | 'log' | 'watch'> {
   /** Absent: plain HTTP/1.1, for tests that inject requests. */
   tls?: Tls
   /** Knows who may ask; anybody may where it is absent. */
@@ -26,13 +26,13 @@ export interface WebhookServerOptions extends Pick<WebhookParts, 'admission' | '
 
 /** The server of the webhooks, not listening yet. */
 export function buildWebhookServer(options: WebhookServerOptions): FastifyInstance {
-  const { admission, log, needs, checks, clock = systemClock } = options
+  const { admission, log, watch, needs, checks, clock = systemClock } = options
   const app = Fastify(serverOptions(options.tls, log)) as unknown as FastifyInstance
   app.setErrorHandler(buildErrorHandler(log))
   answerUnknownPaths(app)
   cutConnectionsAtClose(app, clock)
   registerReadiness(app, [...needs, ...checks], log)
-  registerWebhooks(app, { admission, log, admit: (request) => admit(options, request) })
+  registerWebhooks(app, { admission, log, watch, admit: (request) => admit(options, request) })
   return app
 }
 

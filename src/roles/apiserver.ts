@@ -21,9 +21,12 @@ import { systemClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { openEventRecorder } from '../store/event-recorder.ts'
 import { openInformer } from '../store/informer.ts'
+import { watchAccessReviews } from '../metrics/access-reviews.ts'
+import { watchAdmission } from '../metrics/admission.ts'
 import { certificateSource } from '../metrics/certificates.ts'
 import type { Metrics } from '../metrics/exposition.ts'
 import { watchCalls } from '../metrics/kube-calls.ts'
+import { watchServer } from '../metrics/server.ts'
 import type { Parts } from '../subresources/subresource.ts'
 import { subresources } from '../subresources/index.ts'
 import { certificateCheck, trustCheck } from './apiserver-checks.ts'
@@ -96,7 +99,9 @@ export async function openApiServerRole(options: ApiServerRoleOptions): Promise<
   const configuration = stack.use(openConfigurationCache(store, systemClock, log))
   const trust = stack.use(openTrustCache({ store, openInformer, clock: systemClock, log }))
   const readConfiguration = () => configuration.read()
-  const authorizer = buildReviewAuthorizer(client, systemClock)
+  const authorizer = buildReviewAuthorizer(client, systemClock, {
+    watch: watchAccessReviews(metrics, 'SubjectAccessReview'),
+  })
   const foreignUses = buildForeignUses(authorizer)
   const parts = {
     store,
@@ -123,6 +128,7 @@ export async function openApiServerRole(options: ApiServerRoleOptions): Promise<
       foreignUses,
       kubeVirts,
       admitted: countVms(metrics),
+      judged: watchAdmission(metrics),
     }),
   )
   const app = buildApp(options, { parts, authorizer }, client, serving, [trust, holders], metrics)
@@ -156,7 +162,9 @@ function buildApp(
     authenticator: unionAuthenticator([
       frontProxy.authenticator,
       ...holders.authenticators,
-      buildTokenAuthenticator(buildReviewTokenReader(client, systemClock)),
+      buildTokenAuthenticator(
+        buildReviewTokenReader(client, systemClock, { watch: watchAccessReviews(metrics, 'TokenReview') }),
+      ),
       frontProxy.lastWord,
     ]),
     authorizer,
@@ -168,6 +176,7 @@ function buildApp(
     ticketKeys: buildTicketKeys(() => serving.current().key),
     installNamespace: options.installNamespace,
     sessionCounter: countSessions(metrics, parts.store),
+    watch: watchServer(metrics),
     limits: { drainMs: drainSeconds * 1000 },
   })
   registerAggregatedRoot(app, subresources, {

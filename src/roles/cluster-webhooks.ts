@@ -10,6 +10,7 @@ import { buildWebhookServer } from '../http/webhook-server.ts'
 import type { KubeVirt } from '../kinds/kubevirt.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
+import type { AdmissionWatch } from '../metrics/admission.ts'
 import type { Informer } from '../store/cache.ts'
 import type { Store } from '../store/store.ts'
 import { ownArchitecture } from './architecture.ts'
@@ -34,6 +35,8 @@ export interface ClusterWebhookOptions {
   kubeVirts: Pick<Informer<KubeVirt>, 'list' | 'synced'>
   /** Told of what is let through. */
   admitted: NonNullable<AdmissionParts['admitted']>
+  /** Told of each review. */
+  judged: AdmissionWatch
   log: Log
 }
 
@@ -72,6 +75,7 @@ export async function openClusterWebhooks(options: ClusterWebhookOptions): Promi
     ...(callers && { callers: buildCertificateAuthenticator(() => callers.current()) }),
     needs,
     checks: [certificateCheck(serving)],
+    watch: options.judged,
     log,
   })
   stack.defer(() => app.close())

@@ -9,6 +9,7 @@ import type { KubeClient } from '../kube/client.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { ElectionTimes } from '../lib/leadership.ts'
 import type { Log } from '../lib/log.ts'
+import { watchAccessReviews } from '../metrics/access-reviews.ts'
 import { certificateSource } from '../metrics/certificates.ts'
 import type { Metrics } from '../metrics/exposition.ts'
 import { watchCalls } from '../metrics/kube-calls.ts'
@@ -103,7 +104,9 @@ export async function openControllerRole(options: ControllerRoleOptions): Promis
     namespace,
     async () => (await store.list(KUBEVIRTS, { namespace })).items,
   )
-  const foreignUses = buildForeignUses(buildReviewAuthorizer(client, systemClock))
+  const foreignUses = buildForeignUses(
+    buildReviewAuthorizer(client, systemClock, { watch: watchAccessReviews(metrics, 'SubjectAccessReview') }),
+  )
   lead.start((signal) => startControllers({ ...parts, expander, foreignUses, config, metrics, signal }))
   tellOfLead(metrics, { isLeading: () => lead.epoch() !== undefined, isReady: () => lead.isReady() })
   metrics.add(
@@ -133,7 +136,7 @@ async function serveMetrics(
   if (metricsListen === undefined) throw new RangeError('--metrics-cert takes --metrics-listen')
   const tls = await prepared.open(access)
   metrics.add(certificateSource({ metrics: () => tls.current().cert }))
-  const admit = anonymousMetrics ? async () => {} : admitReviewed(client)
+  const admit = anonymousMetrics ? async () => {} : admitReviewed(client, metrics)
   return openMetricsListener(metricsListen, { metrics, tls, admit, log })
 }
 

@@ -29,8 +29,10 @@ import type { Draft } from '../kinds/meta.ts'
 import type { KubeVirt } from '../kinds/kubevirt.ts'
 import { KINDS, KUBEVIRTS } from '../kinds/table.ts'
 import type { Clock } from '../lib/clock.ts'
+import { StatusError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { ChargeRules } from '../quota/charges.ts'
+import type { AdmissionWatch, Refusal } from '../metrics/admission.ts'
 import { openInformer } from '../store/informer.ts'
 import { openObjectDatabase } from '../store/sqlite/open.ts'
 import type { Store } from '../store/store.ts'
@@ -46,6 +48,10 @@ export interface EmbeddedApiOptions {
   architecture: string
   /** Told of each write that is let through. */
   admitted?: (request: AdmissionRequest) => void
+  /** Told of each write that the rules have looked at. */
+  judged?: AdmissionWatch
+  /** Told how long each commit took, in milliseconds. */
+  onCommit?: (tookMs: number) => void
   clock: Clock
   log: Log
 }
@@ -105,7 +111,7 @@ export async function openEmbeddedApi(options: EmbeddedApiOptions): Promise<Embe
       newUid: randomUUID,
       random: (below) => randomInt(below),
       admission: telling(
-        options.admitted,
+        options,
         withLimits(
           withRbac(
             withDataVolumes(
@@ -157,16 +163,31 @@ export async function openEmbeddedApi(options: EmbeddedApiOptions): Promise<Embe
   }
 }
 
-/** Tells of what has passed. */
-function telling(admitted: EmbeddedApiOptions['admitted'], admission: Admission): Admission {
-  if (!admitted) return admission
+/** Tells of what was judged, and of what has passed. */
+function telling(
+  { admitted, judged }: Pick<EmbeddedApiOptions, 'admitted' | 'judged'>,
+  admission: Admission,
+): Admission {
   return {
     async review(request) {
-      const verdict = await admission.review(request)
-      admitted(request)
-      return verdict
+      const what = { resource: request.kind.plural, type: 'write' } as const
+      const since = performance.now()
+      try {
+        const verdict = await admission.review(request)
+        judged?.(what, performance.now() - since)
+        admitted?.(request)
+        return verdict
+      } catch (error) {
+        judged?.(what, performance.now() - since, refusalOf(error))
+        throw error
+      }
     },
   }
+}
+
+function refusalOf(error: unknown): Refusal {
+  if (!(error instanceof StatusError)) return { code: 500 }
+  return { code: error.code, causes: error.details?.causes ?? [] }
 }
 
 /** Judges by the rules of the kind, then by who may grant what. */

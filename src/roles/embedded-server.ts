@@ -28,6 +28,8 @@ import type { Nodes } from '../rpc/actions.ts'
 import type { EventRecorder } from '../store/events.ts'
 import { subresources } from '../subresources/index.ts'
 import type { EmbeddedApi } from './embedded-api.ts'
+import { watchAdmission } from '../metrics/admission.ts'
+import { watchServer } from '../metrics/server.ts'
 import { countSessions, serveApiMetrics } from './metrics.ts'
 import { buildTicketKeys } from './ticket-keys.ts'
 import { groupVersion, KUBERNETES_VERSION } from './version.ts'
@@ -83,6 +85,7 @@ export function buildEmbeddedServer(parts: EmbeddedServerParts): FastifyInstance
     allowedOrigins: parts.allowedOrigins ?? [],
     ticketKeys: buildTicketKeys(() => certificates.current().serviceAccountKey),
     sessionCounter: countSessions(metrics, asSystem),
+    watch: watchServer(metrics),
   })
   serveApiMetrics(app, metrics, parts.anonymousMetrics)
   registerKubernetesApi(app, {
@@ -105,7 +108,7 @@ export function buildEmbeddedServer(parts: EmbeddedServerParts): FastifyInstance
     log,
     profiling: { profiler: buildProfiler(), configuration, component: 'virtgate' },
   })
-  registerWebhooks(app, { admission: embedded.reviews, log })
+  registerWebhooks(app, { admission: embedded.reviews, log, watch: watchAdmission(metrics) })
   const stopReloading = certificates.onChange(() => reloadTls(app, tlsOf(certificates)))
   app.addHook('onClose', async () => stopReloading())
   return app

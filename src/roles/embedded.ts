@@ -10,6 +10,8 @@ import { systemClock, timestamp } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { openEventRecorder } from '../store/event-recorder.ts'
 import { openInformer } from '../store/informer.ts'
+import { watchAdmission } from '../metrics/admission.ts'
+import { watchStore } from '../metrics/store.ts'
 import { certificateSource, type CertificateInUse } from '../metrics/certificates.ts'
 import { openDataDir, type DataDir } from './data-dir.ts'
 import { drainNodes, undrainNodes } from './drain.ts'
@@ -84,6 +86,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
       shapes: schemas,
       architecture: ownArchitecture(),
       admitted: countVms(metrics),
+      judged: watchAdmission(metrics),
+      onCommit: watchStore(metrics, dirs.database),
       clock: systemClock,
       log,
     }),

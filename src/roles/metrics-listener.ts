@@ -18,6 +18,7 @@ import { StatusError, unauthorized } from '../lib/errors.ts'
 import { urisOf } from '../rpc/identity.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
+import { watchAccessReviews } from '../metrics/access-reviews.ts'
 import { CONTENT_TYPE, type Metrics } from '../metrics/exposition.ts'
 import { parseListen, urlOf } from './listen.ts'
 import { namelessTls } from './nameless-tls.ts'
@@ -77,10 +78,16 @@ export function admitMonitors(roots: () => string): (request: FastifyRequest) =>
 }
 
 /** Lets those read who show a token of somebody who may `get` the path: kube-apiserver says who that is, and whether. */
-export function admitReviewed(client: KubeClient): (request: FastifyRequest) => Promise<void> {
-  const bearers = buildTokenAuthenticator(buildReviewTokenReader(client, systemClock))
+export function admitReviewed(
+  client: KubeClient,
+  metrics: Metrics,
+): (request: FastifyRequest) => Promise<void> {
+  const optionsOf = (review: string) => ({ watch: watchAccessReviews(metrics, review) })
+  const bearers = buildTokenAuthenticator(
+    buildReviewTokenReader(client, systemClock, optionsOf('TokenReview')),
+  )
   const authenticator = unionAuthenticator([bearers])
-  const authorizer = buildReviewAuthorizer(client, systemClock)
+  const authorizer = buildReviewAuthorizer(client, systemClock, optionsOf('SubjectAccessReview'))
   return async (request) => {
     const { signal } = new AbortController()
     const user = await identify({ authenticator }, request, signal)

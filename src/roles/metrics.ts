@@ -1,4 +1,5 @@
 import type { AdmissionRequest } from '../admission/admission.ts'
+import { watchEventLoop } from '../metrics/event-loop.ts'
 import { CONTENT_TYPE, openMetrics, type Metrics } from '../metrics/exposition.ts'
 import { processSource } from '../metrics/process.ts'
 import { openSessionSource, type SessionCounter } from '../metrics/sessions.ts'
@@ -19,6 +20,7 @@ const NODE_MS = 5_000
 export function openRoleMetrics(log: Log): Metrics {
   const metrics = openMetrics({ clock: systemClock, log })
   metrics.add(processSource())
+  watchEventLoop(metrics)
   const version = readVersion()
   metrics.add({
     source: 'build',

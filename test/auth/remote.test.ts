@@ -111,13 +111,26 @@ test('who asks the same at the same time gets the same answer, a failure too, an
   expect(asked).toHaveLength(3)
 })
 
+test('what is asked is told apart from what is known, and from what somebody waits for', async () => {
+  const answers = [Promise.resolve({ status: { allowed: true } }), Promise.reject(new Error('refused'))]
+  const { asked, client, clock } = open(() => answers[asked.length - 1])
+  const told: string[] = []
+  const authorizer = buildReviewAuthorizer(client, clock, {
+    watch: { wanted: (result) => void told.push(result), asked: (result) => void told.push(result) },
+  })
+  await Promise.all([authorizer.review(user, attributes), authorizer.review(user, attributes)])
+  await authorizer.review(user, attributes)
+  await authorizer.review({ ...user, name: 'joe' }, attributes).catch(() => {})
+  expect(told).toEqual(['miss', 'joined', 'answered', 'hit', 'miss', 'failed'])
+})
+
 test('B4: an answer that does not come is 503, never yes', async () => {
   const { client, clock } = open(({ signal }) => {
     const { promise, reject } = Promise.withResolvers<never>()
     signal?.addEventListener('abort', () => reject(signal.reason))
     return promise
   })
-  const review = buildReviewAuthorizer(client, clock, 20).review(user, attributes)
+  const review = buildReviewAuthorizer(client, clock, { timeoutMs: 20 }).review(user, attributes)
   await expect(review).rejects.toMatchObject({ code: 503, details: { retryAfterSeconds: 1 } })
 })
 

@@ -76,6 +76,12 @@ requireQemu()('the metrics of an installation', () => {
     expect(memory).toMatchObject([
       { labels: { ...ID, node: vmi?.status?.nodeName, kubernetes_vmi_label_kubevirt_io_domain: NAME } },
     ])
+    const written = { resource: 'virtualmachines', type: 'write', allowed: 'true' }
+    expect(valueOf(text, 'virtgate_admission_duration_seconds_count', written)).toBeGreaterThan(0)
+    expect(valueOf(text, 'virtgate_store_transaction_duration_seconds_count')).toBeGreaterThan(1)
+    expect(valueOf(text, 'virtgate_store_size_bytes', { file: 'wal' })).toBeGreaterThan(0)
+    const carried = { type: 'console', direction: 'to_client' }
+    expect(valueOf(text, 'virtgate_stream_bytes_total', carried)).toBeGreaterThan(0)
     console.close()
   })
 

@@ -53,6 +53,20 @@ test('whoever has the role for it reads the metrics of the API server', async ()
   expect(valueOf(body, 'process_resident_memory_bytes')).toBeGreaterThan(10_000_000)
 })
 
+test('what requests and reviews of access came to is told', async () => {
+  await scrape({ 'x-remote-user': 'jane' })
+  await scrape()
+  const { body } = await scrape()
+  const route = { route: '/metrics', verb: 'get' }
+  expect(valueOf(body, 'virtgate_request_duration_seconds_count', { ...route, code: '403' })).toBe(1)
+  const review = { review: 'SubjectAccessReview' }
+  const lookups = (result: string) =>
+    valueOf(body, 'virtgate_access_review_lookups_total', { ...review, result }) ?? 0
+  expect(lookups('hit')).toBeGreaterThan(0)
+  const answered = { ...review, result: 'answered' }
+  expect(valueOf(body, 'virtgate_access_review_duration_seconds_count', answered)).toBe(lookups('miss'))
+})
+
 test('until when its certificates are good is told', async () => {
   const { body } = await scrape()
   const name = 'virtgate_certificate_not_after_timestamp_seconds'
@@ -87,6 +101,11 @@ test('VMs that are admitted for creation are counted; refused ones and dry runs 
   expect(await review({ runStrategy: 'Halted' })).toBe(false)
   const { body } = await scrape()
   expect(valueOf(body, 'kubevirt_vm_created_by_pod_total', { namespace: 'default' })).toBe(1)
+  const judged = { resource: 'virtualmachines', type: 'validating' }
+  const judgements = ['true', 'false'].map((allowed) =>
+    valueOf(body, 'virtgate_admission_duration_seconds_count', { ...judged, allowed }),
+  )
+  expect(judgements).toEqual([2, 1])
 })
 
 test.each([

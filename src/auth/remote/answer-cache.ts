@@ -14,6 +14,8 @@ export interface AnswerCacheOptions<T> {
   clock: Pick<Clock, 'now'>
   /** How long an answer is good, in milliseconds; 10 s where absent: no longer, ever (security.md, B4). */
   lifeMs?: (answer: T) => number
+  /** Told of each question: its answer was there, somebody else was waiting for it, or it is asked. */
+  wanted?: ((result: 'hit' | 'joined' | 'miss') => void) | undefined
   /** Answers kept; the oldest goes first. 4096 where absent. */
   most?: number
 }
@@ -33,6 +35,7 @@ export function buildAnswerCache<T>({
   clock,
   lifeMs = () => LIFE_MS,
   most = MOST,
+  wanted,
 }: AnswerCacheOptions<T>): AnswerCache<T> {
   const answers = new Map<string, Answer<T>>()
   const questions = new Map<string, Question<T>>()
@@ -66,8 +69,13 @@ export function buildAnswerCache<T>({
       const now = clock.now()
       const known = answers.get(key)
       // A clock that was set back must not make an answer last.
-      if (known && now >= known.since && now - known.since < known.lifeMs) return known.value
-      return (questions.get(key) ?? open(key, ask)).wait(signal)
+      if (known && now >= known.since && now - known.since < known.lifeMs) {
+        wanted?.('hit')
+        return known.value
+      }
+      const question = questions.get(key)
+      wanted?.(question ? 'joined' : 'miss')
+      return (question ?? open(key, ask)).wait(signal)
     },
   }
 }

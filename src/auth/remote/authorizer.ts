@@ -2,7 +2,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { JsonRecord } from '../../lib/json.ts'
 import type { Attributes, Authorizer, Decision, User } from '../access.ts'
 import { buildAnswerCache } from './answer-cache.ts'
-import { askForStatus, TIMEOUT_MS, type ReviewClient } from './ask.ts'
+import { askForStatus, type ReviewClient, type ReviewOptions } from './ask.ts'
 
 const GROUP = 'authorization.k8s.io'
 
@@ -13,15 +13,16 @@ const DENIED_MS = 5_000
 /**
  * Asks kube-apiserver with a SubjectAccessReview. A yes is good for 10 s, a no for 5 s, for the same identity as a whole
  * and the same request; who asks the same at the same time waits for the same answer. Throws 503 where there is no clear
- * answer within `timeoutMs`.
+ * answer in time.
  */
 export function buildReviewAuthorizer(
   client: ReviewClient,
   clock: Pick<Clock, 'now'>,
-  timeoutMs = TIMEOUT_MS,
+  options: ReviewOptions = {},
 ): Authorizer {
   const cache = buildAnswerCache<Decision>({
     clock,
+    wanted: options.watch?.wanted,
     lifeMs: ({ allowed }) => (allowed ? ALLOWED_MS : DENIED_MS),
   })
   return {
@@ -30,7 +31,7 @@ export function buildReviewAuthorizer(
       return cache.get(
         keyOf(user, attributes),
         async (until) =>
-          decisionOf(await askForStatus(client, GROUP, 'subjectaccessreviews', body, until, timeoutMs)),
+          decisionOf(await askForStatus(client, GROUP, 'subjectaccessreviews', body, until, options)),
         signal,
       )
     },

@@ -4,7 +4,7 @@ import { isRecord, type JsonRecord } from '../../lib/json.ts'
 import type { User } from '../access.ts'
 import type { TokenReader, TokenVerdict } from '../service-account-tokens.ts'
 import { buildAnswerCache } from './answer-cache.ts'
-import { askForStatus, type ReviewClient } from './ask.ts'
+import { askForStatus, type ReviewClient, type ReviewOptions } from './ask.ts'
 
 const GROUP = 'authentication.k8s.io'
 
@@ -12,8 +12,12 @@ const GROUP = 'authentication.k8s.io'
  * Asks kube-apiserver with a TokenReview whose token it is. Answers are good for 10 s; tokens themselves are not kept.
  * Throws 503 where there is no answer.
  */
-export function buildReviewTokenReader(client: ReviewClient, clock: Pick<Clock, 'now'>): TokenReader {
-  const cache = buildAnswerCache<TokenVerdict | undefined>({ clock })
+export function buildReviewTokenReader(
+  client: ReviewClient,
+  clock: Pick<Clock, 'now'>,
+  options: ReviewOptions = {},
+): TokenReader {
+  const cache = buildAnswerCache<TokenVerdict | undefined>({ clock, wanted: options.watch?.wanted })
   return {
     read(token, audiences) {
       const key = createHash('sha256')
@@ -22,7 +26,7 @@ export function buildReviewTokenReader(client: ReviewClient, clock: Pick<Clock, 
       return cache.get(key, async (until) => {
         const spec = { token, ...(audiences.length > 0 && { audiences }) }
         const body = { kind: 'TokenReview', spec }
-        return verdictOf(await askForStatus(client, GROUP, 'tokenreviews', body, until), audiences)
+        return verdictOf(await askForStatus(client, GROUP, 'tokenreviews', body, until, options), audiences)
       })
     },
   }

@@ -19,12 +19,19 @@ export interface Commits {
  * Puts all steps that wait at the same time into one commit, so that they share one flush to disk.
  *
  * A step that throws undoes its own writes alone. `committing` runs inside the transaction after the steps,
- * `committed` once it is on disk, `undone` where a step (or all of them) left no trace.
+ * `committed` once it is on disk, `undone` where a step (or all of them) left no trace. `took` is told how long it was until
+ * then.
  */
 export function buildCommits(
   db: DatabaseSync,
   file: string,
-  hooks: { beforeStep(): () => void; committing(): void; committed(): void; undone(): void },
+  hooks: {
+    beforeStep(): () => void
+    committing(): void
+    committed(): void
+    undone(): void
+    took(ms: number): void
+  },
 ): Commits {
   let queue: Waiting[] = []
 
@@ -50,6 +57,7 @@ export function buildCommits(
     queue = []
     if (batch.length === 0) return
     let done: Waiting[]
+    const since = performance.now()
     try {
       db.exec('BEGIN IMMEDIATE')
       done = batch.filter(runStep)
@@ -63,6 +71,7 @@ export function buildCommits(
       for (const waiting of batch) waiting.fail(failure)
       return
     }
+    hooks.took(performance.now() - since)
     hooks.committed()
     for (const waiting of done) waiting.settle()
   }

@@ -24,6 +24,8 @@ export interface DatabaseOptions {
   durability?: 'full' | 'normal'
   clock?: Pick<Clock, 'now'>
   retention?: Retention
+  /** Told how long each commit took, in milliseconds. */
+  onCommit?: ((tookMs: number) => void) | undefined
 }
 
 /** Old changes are forgotten once in this many revisions. */
@@ -35,19 +37,17 @@ export function openObjectDatabase(options: DatabaseOptions): ObjectDatabase {
   const db = openFile(file, durability)
   try {
     migrate(db, file)
-    return buildDatabase(db, file, clock, retention)
+    return buildDatabase(db, { file, clock, retention, onCommit: options.onCommit })
   } catch (error) {
     db.close()
     throw error instanceof DatabaseFailure ? error : explainFailure(file, error)
   }
 }
 
-function buildDatabase(
-  db: DatabaseSync,
-  file: string,
-  clock: Pick<Clock, 'now'>,
-  retention: Retention,
-): ObjectDatabase {
+type Opened = Required<Pick<DatabaseOptions, 'file' | 'clock' | 'retention'>> &
+  Pick<DatabaseOptions, 'onCommit'>
+
+function buildDatabase(db: DatabaseSync, { file, clock, retention, onCommit }: Opened): ObjectDatabase {
   const counters = readCounters(db)
   let { revision, compacted } = counters
   // Ahead of `revision` while a commit is being put together.
@@ -102,6 +102,7 @@ function buildDatabase(
       changes = []
       next = revision
     },
+    took: (ms) => onCommit?.(ms),
   })
 
   return {
