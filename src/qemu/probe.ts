@@ -25,6 +25,8 @@ export interface QemuCapabilities {
   version: { major: number; minor: number; micro: number }
   /** Those that guests can be built on, newest first. */
   machines: MachineType[]
+  /** Names of all machines, guests' or not, that a later QEMU will lack. */
+  deprecatedMachines: string[]
   cpuModels: string[]
   /** Features a guest's CPU can have here, with the accelerator that was probed. */
   cpuFeatures: string[]
@@ -60,7 +62,7 @@ const BINARY = 'qemu-system-x86_64'
 const HIDDEN = ['/usr/libexec/qemu-kvm']
 const START_TIMEOUT_MS = 15_000
 /** Raised when the shape of `QemuCapabilities` changes. */
-const CACHE_SCHEMA = 1
+const CACHE_SCHEMA = 2
 
 /**
  * Asks the QEMU binary what it can do, by way of one that has no machine and runs no guest.
@@ -185,7 +187,7 @@ async function ask(
   const run = <T>(command: string, args?: object): Promise<T> =>
     qmp.execute<T>(command, args, { timeoutMs: START_TIMEOUT_MS, ...(signal && { signal }) })
   const { major, minor, micro } = qmp.greeting.version.qemu
-  const machines = await run<{ name: string; alias?: string; 'cpu-max': number }[]>('query-machines')
+  const machines = await run<Machine[]>('query-machines')
   const models = await run<{ name: string }[]>('query-cpu-definitions')
   const types = await run<{ name: string }[]>('qom-list-types', { implements: 'device', abstract: false })
   const schema = await run<{ name: string; 'meta-type': string }[]>('query-qmp-schema')
@@ -200,6 +202,10 @@ async function ask(
       .filter(({ name }) => isGuestMachine(name))
       .map(readMachine)
       .sort((one, other) => compareNames(other.name, one.name)),
+    deprecatedMachines: machines
+      .filter(({ deprecated }) => deprecated)
+      .map(({ name }) => name)
+      .sort(compareNames),
     cpuModels: models.map(({ name }) => name).sort(),
     cpuFeatures: Object.entries(model.props ?? {})
       .filter(([, value]) => value === true)
@@ -213,7 +219,15 @@ async function ask(
   }
 }
 
-function readMachine(machine: { name: string; alias?: string; 'cpu-max': number }): MachineType {
+/** One of `query-machines`. */
+interface Machine {
+  name: string
+  alias?: string
+  'cpu-max': number
+  deprecated: boolean
+}
+
+function readMachine(machine: Machine): MachineType {
   const { name, alias } = machine
   return { name, ...(alias !== undefined && { alias }), maxCpus: machine['cpu-max'] }
 }

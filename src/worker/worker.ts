@@ -29,7 +29,7 @@ import { openVnc } from './actions/vnc.ts'
 import { openVsock } from './actions/vsock.ts'
 import { LOCAL_MIGRATION_ADDRESS } from './migration/address.ts'
 import { buildFigureReader } from './figures/collect.ts'
-import { readingOfNode } from './figures/node.ts'
+import { readingsOfNode } from './figures/node.ts'
 import { holdStateDir } from './files/hold.ts'
 import { checkRunDir, generatedDir, pinDir, type WorkerDirs } from './files/paths.ts'
 import { openFence, type NodeFence } from './fence/fence.ts'
@@ -179,7 +179,7 @@ function buildWorker({ options, parts, guests, watchers, fence, opened }: Opened
     report: async (guest) => guests.get(guest).report,
     async metrics(signal) {
       const observed = guests.list().flatMap((guest) => guest.observed() ?? [])
-      return [readingOfNode(info), ...(await figures.read(observed, signal))]
+      return [...readingsOfNode(info, options.qemu), ...(await figures.read(observed, signal))]
     },
     watch: (signal) => withHeartbeat(watch, options.clock, signal),
     pause: async (guest) => pauseGuest(guests.get(guest)),

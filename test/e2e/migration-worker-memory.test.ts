@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { openWire } from '../helpers/broken-wire.ts'
 import { requireQemu } from '../helpers/guest.ts'
 import { countsIn, depart, printed, reaches, writingVmi } from '../helpers/migration.ts'
+import { eventually } from '../helpers/server.ts'
 import { gapIn, TestNode } from '../helpers/two-nodes.ts'
 import { pidOf, refOf, WorkerWatch } from '../helpers/worker.ts'
 
@@ -43,6 +44,14 @@ requireQemu()('guests that write to their memory faster than it is sent', () => 
     await a.boot(vmi)
     const strict = { ...NARROW, completionSecondsPerGiB: 12 }
     const first = await depart(a.worker, b.worker, vmi, { epoch: 1, options: strict })
+    // What QEMU says of the memory while it is sent is told at once.
+    const rates = await eventually('how fast it writes and is sent is told', 60_000, async () => {
+      const readings = await a.worker.metrics()
+      const of = (what: string) => readings.find(({ name }) => name.endsWith(what))?.value ?? 0
+      const found = ['_migration_dirty_memory_rate_bytes', '_migration_memory_transfer_rate_bytes'].map(of)
+      return found.every((rate) => rate > 0) && found
+    })
+    expect(Math.max(...rates)).toBeLessThan(10 * 1024 * MIB)
     const stayed = await reaches(a.worker, first, 'failed', 'handedOver')
     expect(stayed).toMatchObject({ phase: 'failed', failure: expect.stringMatching(/^timeout: /) as string })
     expect(stayed.progress?.iteration).toBeGreaterThan(1)

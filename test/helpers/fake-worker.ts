@@ -52,6 +52,7 @@ function fakeCapabilities({ root }: WorkerHome): QemuCapabilities {
     binary,
     version: { major: 7, minor: 2, micro: 0 },
     machines: [{ name: 'pc-q35-7.2', alias: 'q35', maxCpus: 288 }],
+    deprecatedMachines: ['pc-i440fx-1.4'],
     cpuModels: ['qemu64'],
     cpuFeatures: [],
     deviceTypes: [

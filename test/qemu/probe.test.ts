@@ -34,6 +34,9 @@ describeQemu('the QEMU of this machine', () => {
     expect(resolveMachineType(found, 'pc-q35-7.2')).toBe('pc-q35-7.2')
     expect(resolveMachineType(found, 'pc')).toBeUndefined()
     expect(found.machines[0]?.alias).toBe('q35')
+    // Of QEMU 7.2; a later one has others, or lacks these.
+    const isDeprecated = found.deprecatedMachines.includes('pc-i440fx-1.4')
+    expect(isDeprecated).toBe(found.version.major === 7)
     expect(found.cpuModels).toEqual(expect.arrayContaining(['max', 'Haswell']))
     expect(found.cpuFeatures).toContain('sse4.2')
     expect(found.deviceTypes).toEqual(expect.arrayContaining(['virtio-blk-pci', 'VGA', 'i6300esb']))
@@ -51,9 +54,14 @@ describeQemu('the QEMU of this machine', () => {
     utimesSync(wrapper, 1, 1)
     await probeQemu(options)
     expect(runs()).toBe(2)
+    // What an earlier version of the program has kept lacks what this one looks for.
+    const kept = readFileSync(options.cacheFile, 'utf8')
+    writeFileSync(options.cacheFile, kept.replace(/"key":"\[\d+,/, '"key":"[1,').replace('deprecated', 'x'))
+    expect((await probeQemu(options)).deprecatedMachines).toEqual(first.deprecatedMachines)
+    expect(runs()).toBe(3)
     writeFileSync(options.cacheFile, '{"key": "cut')
     await probeQemu(options)
-    expect(runs()).toBe(3)
+    expect(runs()).toBe(4)
   })
 
   test('speaks the same QMP as our client, with no machine at all', async () => {

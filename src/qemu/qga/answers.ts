@@ -163,6 +163,20 @@ export function readInterfaces(answer: unknown): AgentInterface[] {
   })
 }
 
+/** Load averages of a guest, by the time they are over. */
+export type GuestLoad = Partial<Record<'1m' | '5m' | '15m', number>>
+
+/** `guest-get-load`: agents of 10.0 and newer, on systems that have such a thing. */
+export function readLoad(answer: unknown): GuestLoad {
+  const found = recordOf(answer)
+  const load: GuestLoad = {}
+  for (const time of ['1m', '5m', '15m'] as const) {
+    const value = amountOf(found[`load${time}`])
+    if (value !== undefined) load[time] = value
+  }
+  return load
+}
+
 /** `guest-fsfreeze-status`. */
 export function readFreezeStatus(answer: unknown): 'thawed' | 'frozen' | undefined {
   return answer === 'thawed' || answer === 'frozen' ? answer : undefined

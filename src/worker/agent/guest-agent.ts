@@ -2,6 +2,7 @@ import { isFinal } from '../../kinds/kubevirt.ts'
 import { backoffMs } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
+import type { GuestLoad } from '../../qemu/qga/answers.ts'
 import type { AgentInfo } from '../../rpc/actions.ts'
 import { AgentError } from '../../qemu/qga/agent.ts'
 import { UntrustedSocket } from '../files/pin.ts'
@@ -70,6 +71,12 @@ export class GuestAgent implements AsyncDisposable {
     const { guest } = this.#parts.record.state
     if (!this.#poller || !this.hasSpoken()) throw refuse(guest, 'VMI has no guest agent connected')
     return infoOf(this.#poller.facts)
+  }
+
+  /** The guest's load, as its agent has said last; `undefined` where it has not, or is not asked as the guest is. */
+  load(): GuestLoad | undefined {
+    const { pausedBy, frozen } = this.#parts.record.state
+    return this.hasSpoken() && !pausedBy && !frozen ? this.#poller?.facts.load : undefined
   }
 
   /** The machine is left: nothing more is asked of it. */

@@ -8,7 +8,7 @@ import type { Machine } from '../guest/machine.ts'
 import type { GuestRecord } from '../guest/record.ts'
 import { isMigrating } from './ask.ts'
 import { GaveWay } from './lane.ts'
-import { type AgentFacts, FREEZE_STATUS, knows, NOTHING, type Poll, POLLS, reportOf } from './polls.ts'
+import { type AgentFacts, FREEZE_STATUS, mayAsk, NOTHING, type Poll, POLLS, reportOf } from './polls.ts'
 
 /** What polling takes. */
 export interface PollerParts {
@@ -93,9 +93,7 @@ export class Poller implements AsyncDisposable {
     if (!this.#machine.hasAgent || state.pausedBy || state.frozen || isMigrating(state)) return []
     // Nobody but itself tells when a guest thaws that somebody else has frozen; the agent refuses all else until then.
     if (state.agent?.frozen) return this.#schedule.filter(({ poll }) => poll.command === FREEZE_STATUS)
-    return this.#schedule.filter(
-      ({ poll }) => knows(this.#facts, poll.command) || poll.command === 'guest-info',
-    )
+    return this.#schedule.filter(({ poll }) => mayAsk(this.#facts, poll))
   }
 
   async #round(): Promise<void> {

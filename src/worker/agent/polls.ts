@@ -3,11 +3,13 @@ import {
   type AgentInterface,
   type AgentUser,
   type AgentVersion,
+  type GuestLoad,
   type OsInfo,
   readFileSystems,
   readFreezeStatus,
   readHostname,
   readInterfaces,
+  readLoad,
   readOsInfo,
   readTimezone,
   readUsers,
@@ -26,6 +28,7 @@ export interface AgentFacts {
   users: AgentUser[]
   fileSystems: AgentFileSystem[]
   freezeStatus?: 'thawed' | 'frozen'
+  load?: GuestLoad
 }
 
 /** A question that is asked again and again. */
@@ -33,6 +36,8 @@ export interface Poll {
   command: string
   /** Longest time between two of them. */
   periodMs: number
+  /** Of agents so new that only those are asked which say that they know it. */
+  isNew?: boolean
   /** The facts with its answer. */
   take: (facts: AgentFacts, answer: unknown) => AgentFacts
 }
@@ -56,6 +61,10 @@ export const POLLS: readonly Poll[] = [
   })),
   poll('guest-get-users', 10_000, (facts, answer) => ({ ...facts, users: readUsers(answer) })),
   poll('guest-get-fsinfo', 300_000, (facts, answer) => ({ ...facts, fileSystems: readFileSystems(answer) })),
+  {
+    ...poll('guest-get-load', 30_000, (facts, answer) => ({ ...facts, load: readLoad(answer) })),
+    isNew: true,
+  },
 ]
 
 /** Commands that an agent has to know to be of use. Source: contract worker-qemu 2.14, "Supported". */
@@ -88,8 +97,14 @@ function withText<K extends 'hostname' | 'timezone' | 'freezeStatus'>(
 }
 
 /** Whether the agent has a command, as far as it has said; all of them before it was asked. */
-export function knows({ version }: AgentFacts, command: string): boolean {
+function knows({ version }: AgentFacts, command: string): boolean {
   return version?.commands.some(({ name, enabled }) => name === command && enabled !== false) ?? true
+}
+
+/** Whether a question may be asked of the agent; what it knows is asked first, and always. */
+export function mayAsk(facts: AgentFacts, { command, isNew = false }: Poll): boolean {
+  if (command === 'guest-info') return true
+  return knows(facts, command) && !(isNew && facts.version === undefined)
 }
 
 /** What of it becomes part of the guest's report. */

@@ -4,6 +4,7 @@ import { isQuantity, quantityToBytes } from '../../lib/quantity.ts'
 import { VMI_LABEL_PREFIX } from '../../metrics/families/worker.ts'
 import { labelName } from '../../metrics/labels.ts'
 import { withoutRepeats, type Reading } from '../../metrics/reading.ts'
+import type { GuestLoad } from '../../qemu/qga/answers.ts'
 import type { AgentInfo } from '../../rpc/actions.ts'
 import type { GuestState } from '../guest/state.ts'
 import type { Machine } from '../guest/machine.ts'
@@ -20,13 +21,17 @@ export interface ObservedGuest {
   machine: Pick<Machine, 'process' | 'command'>
   /** What its agent has said last; absent where it has none. */
   agent: AgentInfo | undefined
+  /** Its load, as its agent has said last. */
+  load?: GuestLoad | undefined
 }
+
+const LOADS = ['1m', '5m', '15m'] as const
 
 type Labels = Record<string, string>
 
 /** Parts of it that are read by themselves: one that fails or hangs leaves the others. */
 export function readingsOf(node: string, guest: ObservedGuest): Promise<Reading[]>[] {
-  const { state, vmi, machine, agent } = guest
+  const { state, vmi, machine, agent, load } = guest
   const own = { node, namespace: vmi.metadata.namespace, name: vmi.metadata.name }
   const labels = { ...labelsOf(vmi), ...own }
   return [
@@ -35,7 +40,12 @@ export function readingsOf(node: string, guest: ObservedGuest): Promise<Reading[
     ofMemory(machine, labels),
     ofDisks(machine, labels),
     ofCards(state, labels),
-    Promise.resolve([...ofState(state, labels, own), ...ofFilesystems(agent, labels)]),
+    Promise.resolve([
+      ...ofState(state, labels),
+      ...ofMigration(state, labels, own),
+      ...ofFilesystems(agent, labels),
+      ...ofLoad(load, labels),
+    ]),
   ]
 }
 
@@ -100,12 +110,20 @@ async function ofCards({ taps = [] }: Readonly<GuestState>, labels: Labels): Pro
   })
 }
 
-function ofState({ status, migration }: Readonly<GuestState>, labels: Labels, own: Labels): Reading[] {
+function ofState({ status }: Readonly<GuestState>, labels: Labels): Reading[] {
   const memory = status.memory?.guestCurrent
   const domain = isQuantity(memory) ? Number(quantityToBytes(memory)) : undefined
-  const progress = isSending(migration) ? migration.progress : undefined
+  return some('kubevirt_vmi_memory_domain_bytes', labels, domain)
+}
+
+/** As QEMU was asked last; it is asked again and again while the guest moves. */
+function ofMigration({ migration }: Readonly<GuestState>, labels: Labels, own: Labels): Reading[] {
+  if (!isSending(migration)) return []
+  const { progress, rates } = migration
   return [
-    ...some('kubevirt_vmi_memory_domain_bytes', labels, domain),
+    ...some('kubevirt_vmi_dirty_rate_bytes_per_second', labels, rates?.dirty),
+    ...some('kubevirt_vmi_migration_dirty_memory_rate_bytes', own, rates?.dirty),
+    ...some('kubevirt_vmi_migration_memory_transfer_rate_bytes', own, rates?.sent),
     ...some('kubevirt_vmi_migration_data_bytes_total', own, progress?.totalBytes),
     ...some('kubevirt_vmi_migration_data_processed_bytes', own, progress?.transferredBytes),
     ...some('kubevirt_vmi_migration_data_remaining_bytes', own, progress?.remainingBytes),
@@ -122,6 +140,11 @@ function ofFilesystems(agent: AgentInfo | undefined, labels: Labels): Reading[] 
       })),
     ),
   )
+}
+
+function ofLoad(load: GuestLoad | undefined, labels: Labels): Reading[] {
+  if (!load) return []
+  return LOADS.flatMap((time) => some(`kubevirt_vmi_guest_load_${time}`, labels, load[time]))
 }
 
 function some(name: string, labels: Labels, value: number | undefined): Reading[] {

@@ -290,7 +290,13 @@ export class Guest implements AsyncDisposable {
     const { machine, request, agent } = this.#life
     const { state } = this.#record
     if (!machine || machine.ended || !request || state.phase !== 'Running') return undefined
-    return { state, vmi: request.vmi, machine, agent: agent.hasSpoken() ? agent.info() : undefined }
+    return {
+      state,
+      vmi: request.vmi,
+      machine,
+      agent: agent.hasSpoken() ? agent.info() : undefined,
+      load: agent.load(),
+    }
   }
 
   /** What running programs in the guest takes, besides its machine. */

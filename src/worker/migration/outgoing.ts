@@ -162,13 +162,19 @@ export class Outgoing {
       transferredBytes: ram?.transferred ?? 0,
       iteration: ram?.['dirty-sync-count'] ?? 0,
     }
-    const seen: OutgoingState = { ...move, progress, ...(isPostCopy && { mode: 'PostCopy' as const }) }
+    const sent = ((ram?.mbps ?? 0) / 8) * 1e6
+    const seen: OutgoingState = {
+      ...move,
+      progress,
+      ...(isPostCopy && { mode: 'PostCopy' as const }),
+      ...(ram && { rates: { dirty: ram['dirty-pages-rate'] * ram['page-size'], sent } }),
+    }
     if (isPostCopy && move.mode !== 'PostCopy') await this.#keep(seen)
     else this.#parts.record.change({ migration: seen })
     if (!ram || status !== 'active') return { waitMs: isPostCopy ? LOOK_MS : SOON_MS }
     // A copy that breaks later would leave the target with an old disk.
     await checkMirrors(machine, move)
-    const decision = this.#judge(seen, { ...progress, bytesPerSecond: (ram.mbps / 8) * 1e6 })
+    const decision = this.#judge(seen, { ...progress, bytesPerSecond: sent })
     await this.#carryOut(machine, seen, decision)
     return { waitMs: LOOK_MS, observe: true }
   }

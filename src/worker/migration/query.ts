@@ -13,6 +13,9 @@ export interface MigrateInfo {
     transferred: number
     mbps: number
     'dirty-sync-count': number
+    /** Pages in a second, as they were when the last round over the memory began. */
+    'dirty-pages-rate': number
+    'page-size': number
   }
   'socket-address'?: { port?: string }[]
 }

@@ -37,6 +37,8 @@ export interface OutgoingState extends Common {
   step: 'mirroring' | 'sending' | 'failing' | 'failed' | 'handedOver' | 'reclaiming'
   target: IncomingReply
   options: MigrationOptions
+  /** Of memory, in bytes a second, at the last look. */
+  rates?: { dirty: number; sent: number }
 }
 
 /**

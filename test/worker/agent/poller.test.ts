@@ -60,6 +60,32 @@ test('an agent that lacks commands is said to be too old, and is not asked what 
   expect(it.fake.asked).not.toContain('guest-get-users')
 })
 
+test('the load is asked of agents that say they know it, and is told as long as the guest runs', async () => {
+  const clock = createFakeClock()
+  const knowing = {
+    version: '10.0',
+    supported_commands: [{ name: 'guest-get-load', enabled: true }],
+  }
+  const load = { load1m: 0.25, load5m: 1, load15m: -1 }
+  let hasSaid = false
+  await using it = await makeSituation(({ execute }) => {
+    if (execute === 'guest-info') return hasSaid ? knowing : new Error('not now')
+    return execute === 'guest-get-load' ? load : GOOD[execute]
+  }, clock)
+  const { agent, machine, record, fake } = it
+  agent.look(machine)
+  // It has not said what it knows: all but this is asked.
+  await eventually('first round', 5_000, async () => fake.asked.includes('guest-get-fsinfo'))
+  await eventually('quiet', 5_000, async () => clock.pending() === 1)
+  expect(fake.asked).not.toContain('guest-get-load')
+  hasSaid = true
+  clock.advance(10_000)
+  // What makes no sense is left out.
+  expect(await eventually('load', 5_000, async () => agent.load())).toEqual({ '1m': 0.25, '5m': 1 })
+  record.change({ pausedBy: 'user' })
+  expect(agent.load()).toBeUndefined()
+})
+
 test('an agent that goes takes along what it has said', async () => {
   await using it = await makeSituation(good, createFakeClock())
   const { agent, machine, record } = it
