@@ -44,7 +44,7 @@ export async function startControllers(parts: ControllerParts): Promise<AsyncDis
   migrations = starting.use(startMigrationController(parts, caches, vmi))
   const migrationQueue = migrations.queue
   const evacuationQueue = starting.use(startEvacuationController(parts, caches))
-  starting.use(startKubeVirtController(parts, caches.kubeVirts))
+  starting.use(startKubeVirtController(parts, caches))
   const claimQueue = await startStorage(parts, caches, starting)
   const quotas = parts.config.keepsQuotas ? starting.use(startQuotaController(parts, caches)) : undefined
   const lookAtAll = (): void => {

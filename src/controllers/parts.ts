@@ -23,10 +23,10 @@ export interface ControllerConfig {
   /** The KubeVirt version whose API is served, such as `v1.9.0`. */
   kubeVirtVersion: string
   /**
-   * What guests get that ask for no architecture, unless the KubeVirt object says so: `amd64` or `arm64`. Absent: the object
-   * is not told, as admission knows without it.
+   * Whether the KubeVirt object is told which architecture guests get that ask for none (cluster mode): that of the workers.
+   * Admission of embedded mode knows without it.
    */
-  architecture?: string
+  tellsArchitecture?: boolean
   /** Where claims are directories of ours: below it, as `NAMESPACE/NAME`. Absent: somebody else provides storage. */
   claimsDir?: string
   /** Whether guests are charged to quotas by us (cluster mode) or by the store itself (embedded mode). */

@@ -17,7 +17,6 @@ import { openEventRecorder } from '../store/event-recorder.ts'
 import { openInformer } from '../store/informer.ts'
 import type { Store } from '../store/store.ts'
 import { openLeadingStore } from '../store/leading-store.ts'
-import { ownArchitecture } from './architecture.ts'
 import {
   openInstallationCertificates,
   type CertificatePolicy,
@@ -185,6 +184,6 @@ function buildConfig({
     keepsQuotas: true,
     version: readVersion(),
     kubeVirtVersion: KUBEVIRT_VERSION,
-    architecture: ownArchitecture(),
+    tellsArchitecture: true,
   }
 }

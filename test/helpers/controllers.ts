@@ -64,7 +64,6 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     ownsNodes: true,
     version: '0.1.0',
     kubeVirtVersion: 'v1.9.0',
-    architecture: 'amd64',
     ...options.config,
   }
   const start = async () => {

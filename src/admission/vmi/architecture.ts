@@ -26,7 +26,12 @@ export function* architectureIsKnown(spec: VmiSpec): Iterable<Cause> {
       yield* armCanDo(spec)
       break
     default:
-      yield invalidValue('spec.architecture', `"${spec.architecture ?? ''}" is none of amd64, arm64, s390x`)
+      yield invalidValue(
+        'spec.architecture',
+        spec.architecture
+          ? `"${spec.architecture}" is none of amd64, arm64, s390x`
+          : 'is none of amd64, arm64, s390x, and no worker has joined yet whose architecture would be the default',
+      )
       return
   }
   const { video } = devicesOf(spec)
