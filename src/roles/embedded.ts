@@ -20,7 +20,7 @@ import { openEmbeddedApi, type EmbeddedApi } from './embedded-api.ts'
 import { openNodes, type OpenNodes } from './embedded-nodes.ts'
 import { buildEmbeddedServer } from './embedded-server.ts'
 import { IMAGE_GC_DEFAULTS, type ImageGcOptions } from './image-gc.ts'
-import { parseListen, urlOf } from './listen.ts'
+import { isEveryAddress, parseListen, urlOf } from './listen.ts'
 import { holdDataDir } from './lock.ts'
 import { AUDIT_LOG_DEFAULTS, openAuditLog, QEMU_LOG_MAXSIZE, type AuditLogOptions } from './log.ts'
 import { countVms, openRoleMetrics, tellOfLead, tellOfNodes, tellOfWorkers } from './metrics.ts'
@@ -152,7 +152,7 @@ async function openCertificates(
   names: readonly string[],
 ): Promise<CertificateStore> {
   const { host } = parseListen(listen)
-  const given = isIP(host) && host !== '::' && host !== '0.0.0.0' ? [host] : []
+  const given = isIP(host) && !isEveryAddress(host) ? [host] : []
   return openCertificateStore({
     dir: dirs.pki,
     hosts: [...new Set(['localhost', '127.0.0.1', '::1', hostname(), ...given, ...hosts])],

@@ -33,7 +33,10 @@ export function addWorkerTlsOptions(command: Command): Command {
       '--controller-ca <file>',
       'authority of the controller, PEM; a join token says it itself, that of a service account does not',
     )
-    .option('--advertise <address:port>', 'where to be called; where it listens, if that is one address')
+    .option(
+      '--advertise <address:port>',
+      'where to be called, such as 10.0.0.1 or [fd00::1]:8186; where it listens, if that is one address',
+    )
     .option('--tls-cert <file>', 'instead of --controller: certificate of this worker, PEM')
     .option('--tls-key <file>', 'its key, PEM')
     .option('--client-ca <file>', 'authority of those who may call, PEM')

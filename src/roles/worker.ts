@@ -12,7 +12,8 @@ import {
   type WorkerIdentityOptions,
 } from './enrolment/worker-identity.ts'
 import { type ImageGcOptions, imageGcOf } from './image-gc.ts'
-import { parseListen } from './listen.ts'
+import { parseAdvertised, type AdvertisedAddress } from './advertise.ts'
+import { isEveryAddress, parseListen } from './listen.ts'
 import { openRoleMetrics, tellOfWorkers } from './metrics.ts'
 import { admitMonitors, openMetricsListener, type MetricsListener } from './metrics-listener.ts'
 import { parseMigrationNetworks } from './migration-networks.ts'
@@ -31,7 +32,7 @@ export interface WorkerRoleOptions extends ImageGcOptions {
   images: string
   /** Where the pair comes from, and who signs the certificates of those who may call. */
   tls: WatchedFiles | EnrolmentOptions
-  /** `ADDRESS:PORT` or `ADDRESS` at which controllers and API servers are told to call. */
+  /** `ADDRESS:PORT` or `ADDRESS` at which controllers and API servers are told to call: see `parseAdvertised`. */
   advertise?: string
   /** URIs in the certificates of those who may call. */
   allow: readonly string[]
@@ -71,6 +72,8 @@ export interface RunningWorker extends AsyncDisposable {
 export async function openWorkerRole(options: WorkerRoleOptions): Promise<RunningWorker> {
   await using stack = new AsyncDisposableStack()
   const { log, signal } = options
+  // What can be wrong here is found before anything is opened.
+  const advertised = options.advertise === undefined ? undefined : parseAdvertised(options.advertise)
   const migrationAddress = migrationAddressOf(options)
   if (migrationAddress === undefined) {
     log.warn(
@@ -108,7 +111,7 @@ export async function openWorkerRole(options: WorkerRoleOptions): Promise<Runnin
     options.metricsListen && stack.use(await serveMetrics(options.metricsListen, options, actions, tls))
   const { host, port } = parseListen(options.listen)
   const listening = await server.listen(port, host)
-  tls.announce?.(advertised(options, listening))
+  tls.announce?.(announcedAddress(advertised, host, listening))
   const open = stack.move()
   return {
     port: listening,
@@ -141,19 +144,14 @@ function openTls(
 }
 
 /** What is said of where it listens: what the options say, or else where it does, unless that is every address. */
-function advertised({ advertise, listen }: WorkerRoleOptions, listening: number) {
-  if (advertise === undefined) {
-    const { host } = parseListen(listen)
-    return { host: host === '0.0.0.0' || host === '::' ? undefined : host, port: listening }
-  }
-  const [, bare] = /^([^:]+|\[[^\]]+\])$/.exec(advertise) ?? []
-  const { host, port } = parseListen(bare === undefined ? advertise : `${bare}:${listening}`)
-  return { host, port: port === 0 ? listening : port }
+function announcedAddress(advertised: AdvertisedAddress | undefined, host: string, listening: number) {
+  if (advertised) return { host: advertised.host, port: advertised.port || listening }
+  return { host: isEveryAddress(host) ? undefined : host, port: listening }
 }
 
 /** Where it listens, unless that is every address, or one that other nodes cannot reach. */
 function migrationAddressOf({ migrationAddress, listen }: WorkerRoleOptions): string | undefined {
   const { host } = parseListen(listen)
-  const isOwn = isIP(host) !== 0 && !['0.0.0.0', '::', '::1'].includes(host) && !host.startsWith('127.')
+  const isOwn = isIP(host) !== 0 && !isEveryAddress(host) && host !== '::1' && !host.startsWith('127.')
   return migrationAddress ?? (isOwn ? host : undefined)
 }

@@ -13,6 +13,7 @@ import {
   TLS_SECRETS,
   TRUST_CONFIGMAP_NAME,
 } from '../../src/kinds/installation.ts'
+import { hasIpv6 } from '../helpers/ipv6.ts'
 import { readChart, type Rendered } from '../helpers/chart.ts'
 import { CHART } from '../helpers/chart-values.ts'
 import { requireKube } from '../helpers/kube-cluster/binaries.ts'
@@ -185,9 +186,10 @@ requireKube()('an installation by the chart', () => {
     await writeFile(join(dir, 'ca.crt'), map.data['ca.crt'] ?? '')
     await start('worker', 'virt-handler', {
       node: NODE,
-      listen: '127.0.0.1:0',
+      listen: hasIpv6 ? '[::1]:0' : '127.0.0.1:0',
       'metrics-listen': '127.0.0.1:0',
-      advertise: '127.0.0.1',
+      // As the address of a pod is given, with no brackets where it is of IPv6.
+      advertise: hasIpv6 ? '::1' : '127.0.0.1',
       'migration-address': '127.0.0.1',
       state: join(dir, 'state'),
       images: join(dir, 'images'),
@@ -202,7 +204,7 @@ requireKube()('an installation by the chart', () => {
       const found = items.filter(({ spec: own }) => own?.holderIdentity === NODE)
       return found.length > 0 && found
     })
-    expect(lease?.metadata.annotations?.[WORKER_ADDRESS]).toMatch(/^127\.0\.0\.1:\d+$/)
+    expect(lease?.metadata.annotations?.[WORKER_ADDRESS]).toMatch(/^(127\.0\.0\.1|\[::1\]):\d+$/)
   })
 
   test('virtgate doctor finds nothing wrong, with the rights that helm test gives it', async () => {

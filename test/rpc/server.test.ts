@@ -11,6 +11,7 @@ import { buildRpcServer } from '../../src/rpc/server.ts'
 import { WorkerUnreachable } from '../../src/rpc/unreachable.ts'
 import type { RpcTls } from '../../src/rpc/wire.ts'
 import { memoryLog } from '../helpers/api.ts'
+import { hasIpv6 } from '../helpers/ipv6.ts'
 import { RecordingWorker, GUEST, INFO, reportOf, syncOf } from '../helpers/recording-worker.ts'
 import { makeAuthority, rsaPair, type TestAuthority } from '../helpers/pki.ts'
 
@@ -55,7 +56,7 @@ afterEach(async () => {
 const WRITE = { mode: 'write', preserveSession: false, user: 'alice' } as const
 const CALLERS = [roleUri(ROLES.controller), roleUri(ROLES.apiserver)]
 
-async function serve(worker = new RecordingWorker(), serving = tlsOf('worker n1')) {
+async function serve(worker = new RecordingWorker(), serving = tlsOf('worker n1'), host = '127.0.0.1') {
   const log = memoryLog()
   const server = buildRpcServer({ actions: worker, tls: serving, allowedUris: CALLERS, log })
   open.push(server)
@@ -65,7 +66,7 @@ async function serve(worker = new RecordingWorker(), serving = tlsOf('worker n1'
     server.server.close()
     for (const socket of sockets) socket.destroy()
   }
-  return { worker, log, server, die, port: await server.listen(0, '127.0.0.1') }
+  return { worker, log, server, die, port: await server.listen(0, host) }
 }
 
 async function listen(server: Server | ReturnType<typeof createTcp>): Promise<number> {
@@ -85,9 +86,14 @@ async function listen(server: Server | ReturnType<typeof createTcp>): Promise<nu
   return address.port
 }
 
-function connect(port: number, as: RpcTls = tlsOf('controller'), node = 'n1'): NodeClient {
+function connect(
+  port: number,
+  as: RpcTls = tlsOf('controller'),
+  node = 'n1',
+  address = '127.0.0.1',
+): NodeClient {
   const client = connectNode({
-    address: '127.0.0.1',
+    address,
     port,
     tls: as,
     serverUri: roleUri({ role: 'worker', node }),
@@ -96,6 +102,18 @@ function connect(port: number, as: RpcTls = tlsOf('controller'), node = 'n1'): N
   open.push(client)
   return client
 }
+
+test.skipIf(!hasIpv6)('a worker at an IPv6 address is called, listened to and streams', async () => {
+  const { port } = await serve(new RecordingWorker(), tlsOf('worker n1'), '::1')
+  const client = connect(port, tlsOf('controller'), 'n1', '::1')
+  expect(await client.info()).toEqual(INFO)
+  for await (const update of client.watch(new AbortController().signal)) {
+    expect(update.type).toBe('snapshot')
+    break
+  }
+  const stream = await client.console(GUEST, WRITE)
+  stream.destroy()
+})
 
 describe('E1, E2: who may call whom', () => {
   test.each(['controller', 'apiserver'] as const)('%s may call worker n1', async (caller) => {
