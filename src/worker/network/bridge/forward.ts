@@ -66,12 +66,13 @@ async function dialFirst(
   return undefined
 }
 
-/** Whether an address was assigned to another guest on the same bridge. */
+/** Whether an address was assigned to another guest in the same network, or in what may be the same. */
 export function isHeldByOther(address: string, { bridge, vlan }: Tap, others: readonly Tap[]): boolean {
   return others.some(
     (other) =>
       other.bridge === bridge &&
-      other.vlan === vlan &&
+      // Which VLAN a tap without one is in is the bridge's to say.
+      (other.vlan === undefined || vlan === undefined || other.vlan === vlan) &&
       [...(other.addresses ?? []), ...(other.leased ?? []).slice(0, 1)].includes(address),
   )
 }

@@ -32,6 +32,12 @@ export async function isOnBridge(device: string, bridge: string): Promise<boolea
   return entries.includes(`lower_${bridge}`)
 }
 
+/** The bridge, and what stands on it. */
+export async function devicesOn(bridge: string): Promise<string[]> {
+  const entries = (await unlessMissing(readdir(join(NET, bridge)))) ?? []
+  return [bridge, ...entries.flatMap((entry) => /^upper_(.+)$/.exec(entry)?.[1] ?? [])]
+}
+
 /** IP addresses that this host has on the bridge, or on what stands on it. */
 export async function addressesOnBridge(bridge: string): Promise<string[]> {
   const found: string[] = []

@@ -2,8 +2,8 @@ import { type Clock, wait } from '../../../lib/clock.ts'
 import { isRecord, type JsonRecord } from '../../../lib/json.ts'
 import { serviceUnavailable, timeout } from '../../../lib/errors.ts'
 import { isUsable } from './address.ts'
-import { isOnBridge } from './host.ts'
 import { HostCommandFailed } from './run.ts'
+import { isInNetworkOf } from './same-network.ts'
 import type { Tap } from './tap.ts'
 import type { Taps } from './taps.ts'
 
@@ -20,7 +20,7 @@ const LOOK_MS = 50
 
 /**
  * Makes sure that what this node sends to an address goes to the guest's card, and nowhere else: the address lies in a
- * network that this node has on the tap's bridge, and who answers there has the hardware address of the card, which
+ * network that this node has on the tap's bridge, in its VLAN, and who answers there has the hardware address of the card, which
  * nobody else can have under guard (security C3).
  *
  * Throws 503 where that is not so, 504 where nobody answers, and the reason of `signal`.
@@ -47,14 +47,17 @@ export async function checkReach(address: string, tap: Tap, parts: ReachParts): 
   throw timeout(`the guest does not answer at its address ${address}`)
 }
 
-/** The device of this node that leads there at once. Throws 503 where that is not the tap's bridge. */
-async function deviceTowards(address: string, { bridge }: Tap, taps: Taps): Promise<string> {
+/** The device of this node that leads there at once. Throws 503 where that is not in the tap's network. */
+async function deviceTowards(address: string, tap: Tap, taps: Taps): Promise<string> {
   const [route = {}] = isUsable(address) ? recordsOf(await taps.ask('route', 'get', address)) : []
   const { dev, gateway, via, type = 'unicast' } = route
   const isDirect = gateway === undefined && via === undefined && type === 'unicast'
-  if (isDirect && typeof dev === 'string' && (await isOnBridge(dev, bridge))) return dev
+  if (isDirect && typeof dev === 'string' && (await isInNetworkOf(tap, dev, taps))) return dev
+  const { bridge, vlan } = tap
+  const [where, device] =
+    vlan === undefined ? [bridge, 'the bridge'] : [`${bridge} in VLAN ${vlan}`, `${bridge}.${vlan}`]
   throw serviceUnavailable(
-    `${address} is in no network that this node has on the bridge ${bridge}: give the bridge an address there`,
+    `${address} is in no network that this node has on the bridge ${where}: give ${device} an address there`,
   )
 }
 

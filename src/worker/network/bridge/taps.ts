@@ -1,10 +1,11 @@
 import type { Log } from '../../../lib/log.ts'
 import { GuestFailure } from '../../guest/failure.ts'
 import type { QemuUser } from '../../user.ts'
-import { addressesOnBridge, deviceNames, isTap, readBridge } from './host.ts'
+import { addressesOnBridge, deviceNames, devicesOn, isTap, readBridge } from './host.ts'
 import { type Learned, readNeighbours, readTable } from './learned.ts'
 import { buildRemoval, buildRules, deviceOfTable, tableOf } from './rules.ts'
 import { HostCommandFailed, run } from './run.ts'
+import { isInNetworkOf } from './same-network.ts'
 import { isTapOf, type Tap } from './tap.ts'
 
 /** What taps are made with. */
@@ -100,6 +101,11 @@ export class Taps {
     return text.trim() === '' ? [] : JSON.parse(text)
   }
 
+  /** Runs `bridge` with JSON for an answer. Throws `HostCommandFailed`. */
+  async askBridge(...args: string[]): Promise<unknown> {
+    return JSON.parse(await run([this.#bridge, '-json', ...args]))
+  }
+
   /** Runs `ip`. Throws `HostCommandFailed`. */
   async tell(...args: string[]): Promise<void> {
     await run([this.#ip, ...args])
@@ -170,8 +176,13 @@ export class Taps {
   }
 
   /** IP addresses at which the card has answered this host. */
-  async #neighbours({ bridge, mac }: Tap): Promise<string[]> {
-    return readNeighbours(await this.ask('neigh', 'show', 'dev', bridge), mac)
+  async #neighbours(tap: Tap): Promise<string[]> {
+    const found: string[] = []
+    for (const device of await devicesOn(tap.bridge)) {
+      if (!(await isInNetworkOf(tap, device, this))) continue
+      found.push(...readNeighbours(await this.ask('neigh', 'show', 'dev', device), tap.mac))
+    }
+    return found
   }
 
   async #read({ device }: Tap): Promise<Learned> {
