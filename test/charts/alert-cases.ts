@@ -128,6 +128,18 @@ const disk = (usedPercent: number) => ({
 const outdated = (count: number) => ({ [`kubevirt_vmi_number_of_outdated{${NS}}`]: is(count) })
 const evictable = (not: number) => ({ [`kubevirt_vmi_non_evictable{${GUEST}}`]: is(not) })
 
+/** Of two virtual CPUs. */
+const load = (oneMinute: number): Series => ({
+  [`kubevirt_vmi_guest_load_1m{${GUEST}}`]: is(oneMinute),
+  [`kubevirt_vmi_vcpu_seconds_total{${GUEST},id="0",state="running"}`]: grows(60),
+  [`kubevirt_vmi_vcpu_seconds_total{${GUEST},id="1",state="running"}`]: grows(60),
+})
+const machine = (wanted: string): Series => ({
+  [`kubevirt_vm_info{namespace="team",name="vm1",machine_type="${wanted}"}`]: is(1),
+  'kubevirt_node_deprecated_machine_types{node="n1",machine_type="pc-i440fx-2.4"}': is(1),
+  'kubevirt_node_deprecated_machine_types{node="n2",machine_type="pc-i440fx-2.4"}': is(1),
+})
+
 export const ALERT_CASES: AlertCase[] = [
   ...ofComponent('virt-api', 'VirtAPI', 'VirtAPI'),
   ...ofComponent('virt-controller', 'VirtController', 'VirtControllers'),
@@ -203,6 +215,9 @@ export const ALERT_CASES: AlertCase[] = [
     stays: { ...PRESSED, ...SWAPS },
   },
   { alert: 'KubeVirtVMGuestMemoryAvailableLow', minutes: 75, fires: PRESSED, stays: QUIET },
+  { alert: 'GuestVCPUQueueHighWarning', minutes: 3, fires: load(13), stays: load(12) },
+  { alert: 'GuestVCPUQueueHighCritical', minutes: 3, fires: load(23), stays: load(22) },
+  { alert: 'DeprecatedMachineType', minutes: 3, fires: machine('pc-i440fx-2.4'), stays: machine('q35') },
   {
     alert: 'GuestFilesystemAlmostOutOfSpace',
     severity: 'warning',

@@ -98,8 +98,6 @@ export const ALERTS: [name: string, severity: 'critical' | 'warning' | 'info', l
 export const LEFT_OUT = [
   'cluster:kubevirt_api_request_deprecated_total:sum',
   'kubevirt_api_request_deprecated_total',
-  'vmi:kubevirt_vmi_guest_queue_length:sum',
-  'kubevirt_vmi_guest_vcpu_queue',
   'pod_container:kubevirt_vm_memory_request_margin_based_on_working_set_bytes:sum',
   'pod_container:kubevirt_vm_memory_request_margin_based_on_rss_bytes:sum',
   'kubevirt_vm_container_memory_request_margin_based_on_rss_bytes',
@@ -116,8 +114,5 @@ export const LEFT_OUT = [
   'KubeVirtDeprecatedAPIRequested',
   'VirtHandlerRESTErrorsBurst',
   'VirtLauncherPodsStuckFailed',
-  'DeprecatedMachineType',
-  'GuestVCPUQueueHighWarning',
-  'GuestVCPUQueueHighCritical',
   'VMNonRecoverableOSPanic',
 ]
