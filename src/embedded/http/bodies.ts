@@ -1,4 +1,4 @@
-import { parseExact } from '../../lib/exact-json.ts'
+import { formatExact, parseExact } from '../../lib/exact-json.ts'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { badRequest, unsupportedMediaType } from '../../lib/errors.ts'
 import { isRecord } from '../../lib/json.ts'
@@ -105,7 +105,7 @@ function readDeletionBody(body: Record<string, unknown>): DeleteOptions {
 
 function textMember(name: string, value: unknown): Record<string, string> {
   if (value === undefined || value === null) return {}
-  return { [name]: typeof value === 'string' ? value : JSON.stringify(value) }
+  return { [name]: typeof value === 'string' ? value : formatExact(value) }
 }
 
 function flagOf(value: unknown): boolean | undefined {

@@ -52,12 +52,11 @@ export class WireReader {
     return { number, wire: tag % 8 }
   }
 
-  /** An `int32` or `int64`. Throws where it is more than JavaScript's numbers hold: nobody means that of a kind of Kubernetes. */
-  readInteger(): number {
-    const start = this.#offset
-    const number = Number(BigInt.asIntN(64, this.#readVarint()))
-    if (!Number.isSafeInteger(number)) throw new WireError('a whole number has more than 53 bits', start)
-    return number
+  /** An `int32` or `int64`: a `bigint` where JavaScript's numbers would round it, as `parseExact` has it. */
+  readInteger(): number | bigint {
+    const exact = BigInt.asIntN(64, this.#readVarint())
+    const number = Number(exact)
+    return Number.isSafeInteger(number) ? number : exact
   }
 
   readFlag(): boolean {

@@ -1,3 +1,4 @@
+import { parseExact } from '../../lib/exact-json.ts'
 import { isRecord, setMember, type JsonRecord } from '../../lib/json.ts'
 import { checkDepth } from '../http/depth.ts'
 import { WIRE, WireError, WireReader } from './reader.ts'
@@ -119,7 +120,7 @@ function parseInner(bytes: Buffer | undefined): unknown {
   const text = bytes.toString('utf8')
   checkDepth(text)
   try {
-    return JSON.parse(text)
+    return parseExact(text)
   } catch (error) {
     throw new WireError(`JSON inside is not valid: ${(error as SyntaxError).message}`)
   }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openKubeApi, type TestKubeApi } from '../../helpers/kube-api.ts'
+import { bytes, envelope, integer } from '../protobuf/writer.ts'
 
 const MAPS = '/api/v1/namespaces/default/configmaps'
 const YAML = { 'content-type': 'application/yaml' }
@@ -127,8 +128,24 @@ test.each([
   ['DELETE', { orphanDependents: 'yes' }],
   ['DELETE', { preconditions: { uid: 1 } }],
   ['DELETE', { gracePeriodSeconds: 'x' }],
+  ['DELETE', '{"gracePeriodSeconds": 9223372036854775807}'],
   ['DELETE', { dryRun: ['Some'] }],
 ])('%s with the options %j is refused', async (method, body) => {
   await api.ask('POST', MAPS, { body: { metadata: { name: 'a' } } })
-  expect(await api.ask(method, `${MAPS}/a`, { body })).toMatchObject({ code: 400 })
+  const headers = { 'content-type': 'application/json' }
+  expect(await api.ask(method, `${MAPS}/a`, { body, headers })).toMatchObject({ code: 400 })
 })
+
+test.each(['9007199254740993', '9223372036854775807', '-9223372036854775808'])(
+  'J2: %s in protobuf is stored and shown as it is',
+  async (number) => {
+    const path = '/apis/apps/v1/namespaces/default/controllerrevisions'
+    const metadata = bytes(1, bytes(1, `large${number}`))
+    const payload = envelope('apps/v1', 'ControllerRevision', metadata, integer(3, BigInt(number)))
+    const authorization = 'Bearer admin'
+    const headers = { authorization, 'content-type': 'application/vnd.kubernetes.protobuf' }
+    const created = await api.app.inject({ method: 'POST', url: path, headers, payload })
+    expect([created.statusCode, created.body]).toEqual([201, expect.stringContaining(`"revision":${number}`)])
+    expect((await api.ask('GET', `${path}/large${number}`)).text).toContain(`"revision":${number}`)
+  },
+)

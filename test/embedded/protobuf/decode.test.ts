@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decodeObject } from '../../../src/embedded/protobuf/decode.ts'
+import { formatExact, parseExact } from '../../../src/lib/exact-json.ts'
 import { StatusError } from '../../../src/lib/errors.ts'
 import { bytes, envelope, integer, tag, varint } from './writer.ts'
 
@@ -62,6 +63,21 @@ describe('what kubectl does not send, and other clients may', () => {
     const revision = envelope('apps/v1', 'ControllerRevision', bytes(2, bytes(1, '{"a":[1]}')), integer(3, 7))
     expect(decodeObject(revision)).toMatchObject({ data: { a: [1] }, revision: 7 })
   })
+
+  test.each(['9007199254740993', '9223372036854775807', '-9223372036854775808'])(
+    'a whole number keeps its 64 bits, in JSON inside, too: %s',
+    (number) => {
+      const revision = envelope(
+        'apps/v1',
+        'ControllerRevision',
+        bytes(2, bytes(1, `{"a":${number}}`)),
+        integer(3, BigInt(number)),
+      )
+      expect(formatExact(decodeObject(revision))).toBe(
+        `{"apiVersion":"apps/v1","kind":"ControllerRevision","data":{"a":${number}},"revision":${number}}`,
+      )
+    },
+  )
 
   test('quantities and lists of extra values stand in messages of their own', () => {
     const hard = Buffer.concat([bytes(1, 'cpu'), bytes(2, bytes(1, '2'))])
@@ -139,6 +155,7 @@ describe('bodies that make no sense are 400', () => {
     ['a group that ends as another', envelope('v1', 'Secret', tag(98, 3), tag(97, 4)), 'not begun'],
     ['groups in groups in groups', envelope('v1', 'Secret', nested), 'levels deep'],
     ['a text that is no UTF-8', envelope('v1', 'Secret', bytes(3, Buffer.of(0xff))), 'UTF-8'],
+    ['a time of 2^60', envelope('v1', 'Secret', bytes(1, bytes(8, integer(1, 2n ** 60n)))), 'years'],
     ['a year 10000', envelope('v1', 'Secret', bytes(1, bytes(8, integer(1, 253_402_300_800)))), 'years'],
     ['broken JSON inside', envelope('apps/v1', 'ControllerRevision', bytes(2, bytes(1, '{'))), 'JSON inside'],
     [
@@ -196,15 +213,20 @@ function outcomeOf(body: Buffer): string {
 test('texts and numbers come out as they went in', () => {
   const text = fc.string({ unit: 'binary' })
   fc.assert(
-    fc.property(fc.dictionary(text, text), fc.maxSafeInteger(), (data, seconds) => {
-      const entries = Object.entries(data).map(([key, value]) =>
-        bytes(2, Buffer.concat([bytes(1, key), bytes(2, value)])),
-      )
-      const read = decodeObject(envelope('v1', 'ConfigMap', ...entries))['data'] ?? {}
-      expect(new Map(Object.entries(read))).toEqual(new Map(Object.entries(data)))
-      const options = decodeObject(envelope('v1', 'DeleteOptions', integer(1, seconds)))
-      expect(options['gracePeriodSeconds']).toBe(seconds)
-    }),
+    fc.property(
+      fc.dictionary(text, text),
+      fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+      (data, seconds) => {
+        const entries = Object.entries(data).map(([key, value]) =>
+          bytes(2, Buffer.concat([bytes(1, key), bytes(2, value)])),
+        )
+        const read = decodeObject(envelope('v1', 'ConfigMap', ...entries))['data'] ?? {}
+        expect(new Map(Object.entries(read))).toEqual(new Map(Object.entries(data)))
+        const options = decodeObject(envelope('v1', 'DeleteOptions', integer(1, seconds)))
+        // As the same number would be in JSON.
+        expect(options['gracePeriodSeconds']).toBe(parseExact(`${seconds}`))
+      },
+    ),
   )
 })
 
