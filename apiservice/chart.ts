@@ -2,7 +2,7 @@
  * The same objects as templates of the Helm chart, so that what a cluster is told is listed once. Only what differs between
  * installations is left open; the names that fill it stand in `charts/virtgate/templates/_helpers.tpl`.
  */
-import { buildFiles, formatYaml } from './files.ts'
+import { buildFiles, formatYaml, OWN_NODES } from './files.ts'
 import { DEFAULTS, type Manifest } from './manifest.ts'
 
 const NAMESPACE = '{{ .Release.Namespace }}'
@@ -11,6 +11,8 @@ const CA_BUNDLE = 'CA-BUNDLE'
 /** Name of the file below `charts/virtgate/templates/generated` → its text. */
 export function buildChartTemplates(): Map<string, string> {
   const files = buildFiles({ ...DEFAULTS, namespace: NAMESPACE, caBundle: CA_BUNDLE })
+  // The chart starts none that keep Node objects: kubelets do.
+  files.delete(OWN_NODES)
   return new Map([...files].map(([name, manifests]) => [name, toTemplate(manifests)]))
 }
 

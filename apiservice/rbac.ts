@@ -3,6 +3,7 @@ import {
   accountSubject,
   API_SERVER_ACCOUNT,
   CONTROLLER_ACCOUNT,
+  nodeLeaseKeeper,
   systemAccounts,
 } from '../src/auth/bootstrap/accounts.ts'
 import { kubevirtRoles } from '../src/auth/bootstrap/kubevirt-roles.ts'
@@ -28,6 +29,11 @@ export function buildRbac({ namespace, aggregateRoles }: InstallOptions): Manife
     ...certificateRoles(namespace),
     ...(aggregateRoles ? roles : roles.map(withoutAggregation)),
   ]
+}
+
+/** What controllers with `--own-nodes` need besides. */
+export function buildNodeLeaseRbac({ namespace }: InstallOptions): Manifest[] {
+  return nodeLeaseKeeper(namespace)
 }
 
 interface RoleBinding extends Manifest {

@@ -19,6 +19,9 @@ export const WORKER_SELECTOR = `${WORKER_LABEL}=true`
 /** Seconds that a worker's Lease holds once the controller has heard of the worker. As a kubelet's. */
 export const WORKER_LEASE_SECONDS = 40
 
+/** Where kubelets keep the Leases of their nodes, and we those of nodes that are ours. Source: "Leases" in Kubernetes' documentation. */
+export const NODE_LEASE_NAMESPACE = 'kube-node-lease'
+
 const PREFIX = 'virtgate-worker-'
 
 /** Name of the Lease of a node's worker. Throws `RangeError` for what is no name of a node, or too long for it. */

@@ -181,7 +181,10 @@ export function addController(program: Command, signal: AbortSignal): void {
     )
     .option('--tls-key <file>', 'its key, PEM')
   addNodeOptions(command)
-    .option('--own-nodes', 'create Node objects and keep them, where no kubelet does')
+    .option(
+      '--own-nodes',
+      'create Node objects and keep them, where no kubelet does; takes the rights of apiservice/generated/own-nodes.yaml',
+    )
     .option(
       '--migration-ca-cert <file>',
       'authority of certificates of live migrations, PEM; without it the one in Secrets, or one made up',

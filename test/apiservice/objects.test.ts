@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { buildApiServices } from '../../apiservice/api-services.ts'
 import { DEFAULTS, type Manifest } from '../../apiservice/manifest.ts'
-import { buildRbac } from '../../apiservice/rbac.ts'
+import { buildNodeLeaseRbac, buildRbac } from '../../apiservice/rbac.ts'
 import { buildServices } from '../../apiservice/services.ts'
 import { buildLauncherPodMutator, buildWebhookConfigurations } from '../../apiservice/webhooks.ts'
 import { WEBHOOKS } from '../../src/admission/webhooks/paths.ts'
@@ -197,6 +197,35 @@ describe('roles', () => {
     ]
     const unnamed = ofController.filter(({ resourceNames }) => !resourceNames?.length)
     expect(unnamed.flatMap(({ verbs }) => verbs)).toEqual(['create', 'create'])
+  })
+
+  test('I2: Leases are granted in our own namespace alone, and those of nodes where Node objects are ours', () => {
+    const lists = [buildRbac(DEFAULTS), buildNodeLeaseRbac(DEFAULTS)]
+    const granted = lists.map((manifests) =>
+      (manifests as (Manifest & Pick<ClusterRole, 'rules'>)[]).flatMap(({ kind, metadata, rules }) =>
+        (rules ?? [])
+          .filter(({ resources }) => resources?.includes('leases'))
+          .map(({ verbs }) => `${kind} ${metadata.namespace}/${metadata.name}: ${verbs.join()}`),
+      ),
+    )
+    expect(granted).toEqual([
+      [
+        'Role kubevirt/kubevirt-apiserver: get,list,watch',
+        'Role kubevirt/kubevirt-controller: get,list,watch,create,update,patch',
+      ],
+      ['Role kube-node-lease/kubevirt-controller: get,create,patch'],
+    ])
+    for (const manifests of lists) {
+      const bound = manifests.filter(
+        ({ kind, metadata }) => kind === 'RoleBinding' && metadata.name === 'kubevirt-controller',
+      )
+      expect(bound).toMatchObject([
+        {
+          roleRef: { kind: 'Role', name: 'kubevirt-controller' },
+          subjects: [{ kind: 'ServiceAccount', namespace: 'kubevirt', name: 'kubevirt-controller' }],
+        },
+      ])
+    }
   })
 
   test('kube-apiserver is told of the first segment of deep subresources, too', () => {

@@ -4,7 +4,7 @@ import { serviceAccountUser } from '../../src/kinds/service-account.ts'
 import { aggregate, startRoleAggregation } from '../../src/auth/rbac/aggregation.ts'
 import { buildRbacAuthorizer } from '../../src/auth/rbac/authorizer.ts'
 import { openRbacCache } from '../../src/auth/rbac/cache.ts'
-import { CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS } from '../../src/kinds/table.ts'
+import { CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES } from '../../src/kinds/table.ts'
 import { openInformer } from '../../src/store/informer.ts'
 import { clusterRole, handClock, READ_VMS, roleBinding, silent, userSubject } from './fixtures.ts'
 import { openMemoryStore, type MemoryStore } from './memory-store.ts'
@@ -139,17 +139,29 @@ test('B6: the roles grant exactly what the contract lists', async () => {
 
 test("virtgate's own accounts may do their work and no more", async () => {
   const { authorizer } = await installed()
-  const asked = (verb: string, group: string, resource: string) => ({
+  const asked = (verb: string, group: string, resource: string, namespace = 'dev') => ({
     kind: 'resource' as const,
     verb,
     group,
     version: 'v1',
     resource,
-    namespace: 'dev',
+    namespace,
   })
   const account = (name: string) => serviceAccountUser({ namespace: 'kubevirt', name })
-  const may = async (name: string, verb: string, group: string, resource: string) =>
-    (await authorizer.review(account(name), asked(verb, group, resource))).allowed
+  const may = async (name: string, verb: string, group: string, resource: string, namespace?: string) =>
+    (await authorizer.review(account(name), asked(verb, group, resource, namespace))).allowed
+  const leases = async (name: string, verb: string) => {
+    const places = ['dev', 'kubevirt', 'kube-node-lease']
+    const allowed = await Promise.all(
+      places.map((place) => may(name, verb, 'coordination.k8s.io', 'leases', place)),
+    )
+    return places.filter((_place, at) => allowed[at])
+  }
+  expect(await leases('kubevirt-apiserver', 'watch')).toEqual(['kubevirt'])
+  expect(await leases('kubevirt-apiserver', 'update')).toEqual([])
+  expect(await leases('kubevirt-controller', 'update')).toEqual(['kubevirt'])
+  expect(await leases('kubevirt-controller', 'patch')).toEqual(['kubevirt', 'kube-node-lease'])
+  expect(await leases('kubevirt-controller', 'delete')).toEqual([])
   expect(await may('kubevirt-apiserver', 'create', 'authorization.k8s.io', 'subjectaccessreviews')).toBe(true)
   expect(await may('kubevirt-apiserver', 'patch', 'kubevirt.io', 'virtualmachines')).toBe(true)
   expect(await may('kubevirt-apiserver', 'get', '', 'secrets')).toBe(false)
@@ -175,7 +187,11 @@ test('a default role is brought up to date unless people say no', async () => {
     ...change,
     body: { ...change.body, metadata: { annotations: { [AUTOUPDATE]: 'false' } } },
   })
+  const own = await store.get(ROLES, 'kubevirt', 'kubevirt-controller')
+  await store.patch(ROLES, 'kubevirt', 'kubevirt-controller', change)
   await ensureBootstrap(store)
+  expect((await store.get(ROLES, 'kubevirt', 'kubevirt-controller'))?.rules).toEqual(own?.rules)
+  expect(own?.rules).not.toEqual([READ_VMS])
   expect(await rulesOf(store, 'kubevirt.io:edit')).toEqual(rules)
   expect(await rulesOf(store, 'kubevirt.io:view')).toEqual([READ_VMS])
 })

@@ -2,7 +2,8 @@
 import type { PolicyRule, ServiceAccount, Subject } from '../../kinds/core.ts'
 import type { Draft, KubeObject } from '../../kinds/meta.ts'
 import { INSTALL_NAMESPACE, kubeVirtAccount, type ServiceAccountName } from '../../kinds/service-account.ts'
-import { clusterRole, clusterRoleBinding, READ, rule, WRITE } from './build.ts'
+import { NODE_LEASE_NAMESPACE } from '../../kinds/worker-lease.ts'
+import { boundRole, clusterRole, clusterRoleBinding, READ, rule, WRITE } from './build.ts'
 import { subresourceRules, type SubresourceGrant } from './subresource-grants.ts'
 
 /** The API server of the subresources. */
@@ -24,7 +25,19 @@ const DESCRIPTIONS: readonly [group: string, resources: string[]][] = [
 
 const readDescriptions = () => DESCRIPTIONS.map(([group, resources]) => rule(group, resources, READ))
 
-/** What the API server needs: it reads, changes VMs by patches, and leaves Events. */
+const LEASES: readonly [group: string, resources: string[]] = ['coordination.k8s.io', ['leases']]
+
+/** What the API server needs in the namespace of the installation: where the workers are. */
+export function apiServerOwnRules(): PolicyRule[] {
+  return [rule(...LEASES, READ)]
+}
+
+/** What the controllers need there: who leads, and where the workers are. */
+export function controllerOwnRules(): PolicyRule[] {
+  return [rule(...LEASES, [...READ, 'create', 'update', 'patch'])]
+}
+
+/** What the API server needs everywhere: it reads, changes VMs by patches, and leaves Events. */
 export function apiServerRules(): PolicyRule[] {
   return [
     rule('', ['namespaces', 'nodes', 'configmaps'], ['get']),
@@ -40,13 +53,11 @@ export function apiServerRules(): PolicyRule[] {
     rule('cdi.kubevirt.io', ['cdiconfigs'], ['get']),
     rule('snapshot.storage.k8s.io', ['volumesnapshots'], ['get']),
     rule('apps', ['controllerrevisions'], ['get', 'list', 'create']),
-    // Where the workers are.
-    rule('coordination.k8s.io', ['leases'], READ),
     ...readDescriptions(),
   ]
 }
 
-/** What the controllers need. Secrets by name alone: those that a guest's spec refers to. */
+/** What the controllers need everywhere. Secrets by name alone: those that a guest's spec refers to. */
 export function controllerRules(grants: readonly SubresourceGrant[]): PolicyRule[] {
   return [
     rule('', ['secrets'], ['get']),
@@ -60,7 +71,6 @@ export function controllerRules(grants: readonly SubresourceGrant[]): PolicyRule
     rule('', ['events'], ['create', 'patch']),
     rule('', ['nodes', 'nodes/status'], [...READ, 'create', 'update', 'patch']),
     rule('scheduling.k8s.io', ['priorityclasses'], READ),
-    rule('coordination.k8s.io', ['leases'], WRITE),
     // Whose tokens workers enrol with, and read metrics.
     rule('authentication.k8s.io', ['tokenreviews'], ['create']),
     // Whether the service account of a VM may have what the VM names in another namespace; who may read metrics.
@@ -98,7 +108,21 @@ export function systemAccounts(
       LABELS,
     ),
     clusterRoleBinding(controller.name, controller.name, [accountSubject(controller)], LABELS),
+    ...boundRole(server, apiServerOwnRules(), accountSubject(server), LABELS),
+    ...boundRole(controller, controllerOwnRules(), accountSubject(controller), LABELS),
   ]
+}
+
+/** What the controllers in `namespace` need besides where Node objects are theirs: the Leases by which Kubernetes knows that nodes live. */
+export function nodeLeaseKeeper(namespace = INSTALL_NAMESPACE): Draft<KubeObject>[] {
+  const { name } = CONTROLLER_ACCOUNT
+  const rules = [rule(...LEASES, ['get', 'create', 'patch'])]
+  return boundRole(
+    { namespace: NODE_LEASE_NAMESPACE, name },
+    rules,
+    accountSubject({ namespace, name }),
+    LABELS,
+  )
 }
 
 function serviceAccount({ namespace, name }: ServiceAccountName): Draft<ServiceAccount> {

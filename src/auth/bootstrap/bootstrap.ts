@@ -1,12 +1,13 @@
 import { hasReason } from '../../lib/errors.ts'
 import { isSameJson } from '../../lib/json.ts'
-import type { ClusterRole, ClusterRoleBinding, Namespace } from '../../kinds/core.ts'
+import type { ClusterRole, ClusterRoleBinding, Namespace, Role, RoleBinding } from '../../kinds/core.ts'
 import type { Kind } from '../../kinds/kind.ts'
 import type { Draft, KubeObject } from '../../kinds/meta.ts'
-import { CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, findKind } from '../../kinds/table.ts'
+import { CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, findKind, ROLE_BINDINGS, ROLES } from '../../kinds/table.ts'
+import { NODE_LEASE_NAMESPACE } from '../../kinds/worker-lease.ts'
 import type { ObjectReader, ObjectWriter } from '../../store/store.ts'
 import { INSTALL_NAMESPACE } from '../../kinds/service-account.ts'
-import { systemAccounts } from './accounts.ts'
+import { nodeLeaseKeeper, systemAccounts } from './accounts.ts'
 import { AUTOUPDATE } from './build.ts'
 import { kubernetesRoles } from './kubernetes-roles.ts'
 import { kubevirtRoles } from './kubevirt-roles.ts'
@@ -15,8 +16,15 @@ import { SUBRESOURCE_GRANTS, type SubresourceGrant } from './subresource-grants.
 /** What a store must be able to do to be filled. */
 type BootstrapStore = Pick<ObjectReader, 'get'> & Pick<ObjectWriter, 'create' | 'patch' | 'delete'>
 
+type AnyBinding = RoleBinding | ClusterRoleBinding
+
 /** The namespaces every installation has. */
-export const NAMESPACE_NAMES: readonly string[] = ['default', 'kube-system', INSTALL_NAMESPACE]
+export const NAMESPACE_NAMES: readonly string[] = [
+  'default',
+  'kube-system',
+  NODE_LEASE_NAMESPACE,
+  INSTALL_NAMESPACE,
+]
 
 /** Everything an empty installation begins with, in the order it can be created. */
 export function bootstrapObjects(
@@ -27,6 +35,7 @@ export function bootstrapObjects(
     ...kubernetesRoles(),
     ...kubevirtRoles(grants),
     ...systemAccounts(grants),
+    ...nodeLeaseKeeper(),
   ]
 }
 
@@ -48,9 +57,9 @@ async function ensure(store: BootstrapStore, kind: Kind, draft: Draft<KubeObject
   if (!present) return create(store, kind, draft)
   if (present.metadata.annotations?.[AUTOUPDATE] !== 'true') return
   // The kind says which type both have.
-  if (kind === CLUSTER_ROLES) await updateRole(store, present, draft)
-  if (kind === CLUSTER_ROLE_BINDINGS) {
-    await updateBinding(store, present as ClusterRoleBinding, draft as Draft<ClusterRoleBinding>)
+  if (kind === CLUSTER_ROLES || kind === ROLES) await updateRole(store, kind, present, draft)
+  if (kind === CLUSTER_ROLE_BINDINGS || kind === ROLE_BINDINGS) {
+    await updateBinding(store, kind, present as AnyBinding, draft as Draft<AnyBinding>)
   }
 }
 
@@ -65,31 +74,34 @@ async function create(store: BootstrapStore, kind: Kind, draft: Draft<KubeObject
 
 async function updateRole(
   store: BootstrapStore,
-  present: ClusterRole,
+  kind: Kind,
+  present: ClusterRole | Role,
   draft: Draft<ClusterRole>,
 ): Promise<void> {
   // The rules of an aggregated role are gathered by another hand.
   const wanted = draft.aggregationRule
     ? { aggregationRule: draft.aggregationRule }
     : { rules: draft.rules ?? [] }
-  const { aggregationRule, rules } = present
+  const { aggregationRule, rules }: Partial<ClusterRole> = present
   const stored = draft.aggregationRule ? { aggregationRule } : { rules: rules ?? [] }
   const labels = { ...present.metadata.labels, ...draft.metadata.labels }
   if (isSameJson(stored, wanted) && isSameJson(present.metadata.labels ?? {}, labels)) return
   const body = { metadata: { labels }, ...wanted }
-  await store.patch(CLUSTER_ROLES, '', present.metadata.name, { type: 'merge', body })
+  const { namespace = '', name } = present.metadata
+  await store.patch(kind, namespace, name, { type: 'merge', body })
 }
 
 async function updateBinding(
   store: BootstrapStore,
-  present: ClusterRoleBinding,
-  draft: Draft<ClusterRoleBinding>,
+  kind: Kind,
+  present: AnyBinding,
+  draft: Draft<AnyBinding>,
 ): Promise<void> {
-  const { name } = present.metadata
+  const { namespace = '', name } = present.metadata
   if (present.roleRef.name !== draft.roleRef.name || present.roleRef.kind !== draft.roleRef.kind) {
     // The role of a binding cannot be changed.
-    await store.delete(CLUSTER_ROLE_BINDINGS, '', name)
-    await create(store, CLUSTER_ROLE_BINDINGS, draft)
+    await store.delete(kind, namespace, name)
+    await create(store, kind, draft)
     return
   }
   const subjects = present.subjects ?? []
@@ -102,7 +114,7 @@ async function updateBinding(
   )
   if (missing.length === 0) return
   const body = { subjects: [...subjects, ...missing] }
-  await store.patch(CLUSTER_ROLE_BINDINGS, '', name, { type: 'merge', body })
+  await store.patch(kind, namespace, name, { type: 'merge', body })
 }
 
 function kindOf({ apiVersion, kind }: Draft<KubeObject>): Kind {

@@ -1,5 +1,12 @@
 /** Short hands for objects of RBAC. */
-import type { ClusterRole, ClusterRoleBinding, PolicyRule, Subject } from '../../kinds/core.ts'
+import type {
+  ClusterRole,
+  ClusterRoleBinding,
+  PolicyRule,
+  Role,
+  RoleBinding,
+  Subject,
+} from '../../kinds/core.ts'
 import type { Draft, ObjectMeta } from '../../kinds/meta.ts'
 
 const RBAC = 'rbac.authorization.k8s.io'
@@ -68,6 +75,21 @@ export function clusterRoleBinding(
     roleRef: { apiGroup: RBAC, kind: 'ClusterRole', name: role },
     subjects,
   }
+}
+
+/** A role in one namespace, and the binding of the same name that gives it to a subject. */
+export function boundRole(
+  { namespace, name }: { namespace: string; name: string },
+  rules: PolicyRule[],
+  subject: Subject,
+  labels: Record<string, string>,
+): [Draft<Role>, Draft<RoleBinding>] {
+  const inNamespace = { ...metadata(name, labels), namespace }
+  const roleRef = { apiGroup: RBAC, kind: 'Role', name } as const
+  return [
+    { apiVersion: API_VERSION, kind: 'Role', metadata: inNamespace, rules },
+    { apiVersion: API_VERSION, kind: 'RoleBinding', metadata: inNamespace, roleRef, subjects: [subject] },
+  ]
 }
 
 /** A group as the subject of a binding. */

@@ -18,7 +18,10 @@ export interface Finding {
 /** One of our service accounts, and the rights that it needs. */
 export interface Account {
   name: string
+  /** In the whole cluster. */
   rules: readonly PolicyRule[]
+  /** In the namespace of the installation. */
+  ownRules: readonly PolicyRule[]
 }
 
 /** What checks are given. */

@@ -5,6 +5,7 @@ import type { Node } from '../../kinds/core.ts'
 import { LEASES, NAMESPACES, NODES } from '../../kinds/table.ts'
 import {
   formatMicroTime,
+  NODE_LEASE_NAMESPACE,
   SCHEDULABLE_LABEL,
   WORKER_LABEL,
   WORKER_LEASE_SECONDS,
@@ -32,7 +33,6 @@ const LEASE_SECONDS = 40
 const STATUS_MS = 300_000
 /** Milliseconds between notes of when a worker was heard of. As KubeVirt. */
 const HEARTBEAT_MS = 60_000
-const LEASE_NAMESPACE = 'kube-node-lease'
 
 /** What a pass over a node reads and may do. */
 export interface NodeContext extends Pick<ControllerParts, 'store' | 'nodes' | 'clock' | 'config'> {
@@ -163,28 +163,28 @@ async function renewWorkerLease({ store, clock, config }: NodeContext, nodeName:
 
 async function renewLease({ store, clock }: NodeContext, nodeName: string): Promise<void> {
   const renewTime = formatMicroTime(clock.now())
-  const present = await store.get(LEASES, LEASE_NAMESPACE, nodeName)
+  const present = await store.get(LEASES, NODE_LEASE_NAMESPACE, nodeName)
   if (present) {
     const body = { spec: { renewTime } }
-    await store.patch(LEASES, LEASE_NAMESPACE, nodeName, { type: 'merge', body })
+    await store.patch(LEASES, NODE_LEASE_NAMESPACE, nodeName, { type: 'merge', body })
     return
   }
   await ensureNamespace(store)
   await store.create(LEASES, {
     apiVersion: 'coordination.k8s.io/v1',
     kind: LEASES.kind,
-    metadata: { namespace: LEASE_NAMESPACE, name: nodeName },
+    metadata: { namespace: NODE_LEASE_NAMESPACE, name: nodeName },
     spec: { holderIdentity: nodeName, leaseDurationSeconds: LEASE_SECONDS, renewTime },
   })
 }
 
 async function ensureNamespace(store: NodeContext['store']): Promise<void> {
-  if (await store.get(NAMESPACES, '', LEASE_NAMESPACE)) return
+  if (await store.get(NAMESPACES, '', NODE_LEASE_NAMESPACE)) return
   try {
     await store.create(NAMESPACES, {
       apiVersion: 'v1',
       kind: NAMESPACES.kind,
-      metadata: { name: LEASE_NAMESPACE },
+      metadata: { name: NODE_LEASE_NAMESPACE },
     })
   } catch (error) {
     if (!hasReason(error, 'AlreadyExists')) throw error

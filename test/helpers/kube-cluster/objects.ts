@@ -1,5 +1,5 @@
 /** What an installation puts into a cluster. */
-import { buildFiles } from '../../../apiservice/files.ts'
+import { buildFiles, OWN_NODES } from '../../../apiservice/files.ts'
 import { DEFAULTS, SERVICE_NAME } from '../../../apiservice/manifest.ts'
 import { isTrue, type Condition } from '../../../src/kinds/meta.ts'
 import { StatusError } from '../../../src/lib/errors.ts'
@@ -25,7 +25,11 @@ export async function applyObjects({ admin }: ControlPlane): Promise<string> {
   await applyKinds({ admin })
   await apply(admin, [{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }])
   const files = buildFiles(DEFAULTS)
-  await apply(admin, [...(files.get('rbac.yaml') ?? []), ...(files.get('services.yaml') ?? [])])
+  await apply(admin, [
+    ...(files.get('rbac.yaml') ?? []),
+    ...(files.get(OWN_NODES) ?? []),
+    ...(files.get('services.yaml') ?? []),
+  ])
   await apply(admin, [endpoints()])
   const path = `/api/v1/namespaces/${namespace}/services/${SERVICE_NAME}`
   const { spec } = await admin.client.call<{ spec: { clusterIP: string } }>({ method: 'GET', path })

@@ -21,6 +21,8 @@ interface Right {
   subresource: string
   verb: string
   name?: string
+  /** Everywhere where absent. */
+  namespace?: string
 }
 
 /** Every right that a rule gives, one by one. */
@@ -34,16 +36,21 @@ function* rightsOf({ apiGroups = [], resources = [], verbs, resourceNames }: Pol
         }
 }
 
-async function look(doctor: Doctor, { name, rules }: Account): Promise<Finding> {
-  const wanted = rules.flatMap((rule) => [...rightsOf(rule)])
+async function look(doctor: Doctor, { name, rules, ownRules }: Account): Promise<Finding> {
+  const { namespace } = doctor
+  const wanted: Right[] = [
+    ...rules.flatMap((rule) => [...rightsOf(rule)]),
+    ...ownRules.flatMap((rule) => [...rightsOf(rule)].map((right) => ({ ...right, namespace }))),
+  ]
   const missing = await filterMissing(doctor, name, wanted)
   if (missing.length === 0) return fine(`${name} may do all that it has to (${wanted.length} rights)`)
-  const shown = missing.slice(0, 3).map(({ verb, group, resource, subresource }) => {
-    return `${verb} ${[resource, subresource].filter(Boolean).join('/')}${group && `.${group}`}`
+  const shown = missing.slice(0, 3).map(({ verb, group, resource, subresource, namespace: where }) => {
+    const what = `${[resource, subresource].filter(Boolean).join('/')}${group && `.${group}`}`
+    return `${verb} ${what}${where ? ` in ${where}` : ''}`
   })
   return wrong(
     `${name} may not ${shown.join(', ')}${missing.length > shown.length ? ` and ${missing.length - shown.length} more` : ''}`,
-    'install the chart again: a ClusterRole or its binding was changed',
+    'install the chart again: a role or its binding was changed',
   )
 }
 
