@@ -10,18 +10,26 @@ export function deadline(
   signals: (AbortSignal | undefined)[],
   fail: (reason: unknown) => void,
 ): Disposable {
-  const stop = new AbortController()
+  // There is one for each command: an AbortController of its own would cost more than the command.
+  const undo: (() => void)[] = []
+  const end = (): void => undo.splice(0).forEach((one) => one())
   const giveUp = (reason: unknown): void => {
-    stop.abort()
+    end()
     fail(reason)
   }
-  const timer =
-    timeoutMs === undefined ? undefined : setTimeout(() => giveUp(new QmpTimeout(what, timeoutMs)), timeoutMs)
-  stop.signal.addEventListener('abort', () => clearTimeout(timer), { once: true })
   for (const signal of signals) {
-    if (stop.signal.aborted) break
-    if (signal?.aborted) giveUp(signal.reason)
-    signal?.addEventListener('abort', () => giveUp(signal.reason), { once: true, signal: stop.signal })
+    if (!signal) continue
+    if (signal.aborted) {
+      giveUp(signal.reason)
+      return { [Symbol.dispose]() {} }
+    }
+    const leave = (): void => giveUp(signal.reason)
+    signal.addEventListener('abort', leave, { once: true })
+    undo.push(() => signal.removeEventListener('abort', leave))
   }
-  return { [Symbol.dispose]: () => stop.abort() }
+  if (timeoutMs !== undefined) {
+    const timer = setTimeout(() => giveUp(new QmpTimeout(what, timeoutMs)), timeoutMs)
+    undo.push(() => clearTimeout(timer))
+  }
+  return { [Symbol.dispose]: end }
 }
