@@ -35,12 +35,12 @@ export function readingsOf(node: string, guest: ObservedGuest): Promise<Reading[
   const own = { node, namespace: vmi.metadata.namespace, name: vmi.metadata.name }
   const labels = { ...labelsOf(vmi), ...own }
   return [
-    ofProcess(machine, labels),
     ofVcpus(machine, labels),
     ofMemory(machine, labels),
     ofDisks(machine, labels),
-    ofCards(state, labels),
     Promise.resolve([
+      ...ofProcess(machine, labels),
+      ...ofCards(state, labels),
       ...ofState(state, labels),
       ...ofMigration(state, labels, own),
       ...ofFilesystems(agent, labels),
@@ -54,8 +54,8 @@ function labelsOf({ metadata }: Vmi): Labels {
   return Object.fromEntries(entries.map(([key, value]) => [labelName(VMI_LABEL_PREFIX, key), value]))
 }
 
-async function ofProcess({ process }: ObservedGuest['machine'], labels: Labels): Promise<Reading[]> {
-  const found = await readProcess(process)
+function ofProcess({ process }: ObservedGuest['machine'], labels: Labels): Reading[] {
+  const found = readProcess(process)
   if (!found) return []
   const { userSeconds, systemSeconds, residentBytes } = found
   return [
@@ -68,8 +68,8 @@ async function ofProcess({ process }: ObservedGuest['machine'], labels: Labels):
 
 async function ofVcpus(machine: ObservedGuest['machine'], labels: Labels): Promise<Reading[]> {
   const vcpus = await readVcpus(machine)
-  const readings = vcpus.map(async ({ id, threadId }) => {
-    const thread = await readThread(machine.process.pid, threadId)
+  return vcpus.flatMap(({ id, threadId }) => {
+    const thread = readThread(machine.process.pid, threadId)
     if (!thread) return []
     const { runSeconds, delaySeconds, waitSeconds } = thread
     return [
@@ -82,7 +82,6 @@ async function ofVcpus(machine: ObservedGuest['machine'], labels: Labels): Promi
       ...some('kubevirt_vmi_vcpu_wait_seconds_total', { ...labels, id }, waitSeconds),
     ]
   })
-  return (await Promise.all(readings)).flat()
 }
 
 async function ofMemory(machine: ObservedGuest['machine'], labels: Labels): Promise<Reading[]> {
@@ -99,8 +98,8 @@ async function ofDisks(machine: ObservedGuest['machine'], labels: Labels): Promi
   }))
 }
 
-async function ofCards({ taps = [] }: Readonly<GuestState>, labels: Labels): Promise<Reading[]> {
-  const figures = await readCards(taps)
+function ofCards({ taps = [] }: Readonly<GuestState>, labels: Labels): Reading[] {
+  const figures = readCards(taps)
   return figures.flatMap(({ card, series, value }) => {
     const own = { ...labels, interface: card }
     const reading = { name: `kubevirt_vmi_network_${series}`, labels: own, value }

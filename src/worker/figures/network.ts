@@ -1,6 +1,6 @@
 /** What goes over cards on bridges. Cards of user-mode networks are not counted by QEMU. */
-import { readFile } from 'node:fs/promises'
 import type { Tap } from '../network/bridge/tap.ts'
+import { readKernelFile } from './kernel-file.ts'
 
 /** What the kernel calls it, and what it is in the names of series. Source: `sysfs-class-net-statistics` of Linux. */
 const FIGURES = [
@@ -18,25 +18,19 @@ export interface CardFigure {
 }
 
 /** What the host sends over a card its guest receives, and the other way round. Those that are gone are left out. */
-export async function readCards(taps: readonly Tap[], root = '/sys/class/net'): Promise<CardFigure[]> {
-  const figures = taps.flatMap(({ interface: card, device }) =>
+export function readCards(taps: readonly Tap[], root = '/sys/class/net'): CardFigure[] {
+  return taps.flatMap(({ interface: card, device }) =>
     FIGURES.flatMap(([name, series]) =>
-      (['tx', 'rx'] as const).map(async (side): Promise<CardFigure[]> => {
-        const value = await readCount(`${root}/${device}/statistics/${side}_${name}`)
+      (['tx', 'rx'] as const).flatMap((side) => {
+        const value = readCount(`${root}/${device}/statistics/${side}_${name}`)
         const direction = side === 'tx' ? 'receive' : 'transmit'
         return value === undefined ? [] : [{ card, series: `${direction}_${series}`, value }]
       }),
     ),
   )
-  return (await Promise.all(figures)).flat()
 }
 
-async function readCount(file: string): Promise<number | undefined> {
-  try {
-    const text = (await readFile(file, 'utf8')).trim()
-    return /^\d+$/.test(text) ? Number(text) : undefined
-  } catch {
-    // The card has just gone.
-    return undefined
-  }
+function readCount(file: string): number | undefined {
+  const text = readKernelFile(file)?.trim() ?? ''
+  return /^\d+$/.test(text) ? Number(text) : undefined
 }

@@ -1,6 +1,6 @@
 /** What the kernel knows of a QEMU. Source: proc(5), `Documentation/scheduler/sched-stats` of Linux. */
-import { readFile } from 'node:fs/promises'
 import type { ProcessId } from '../../qemu/process.ts'
+import { readKernelFile } from './kernel-file.ts'
 
 /** Ticks of `/proc/PID/stat` in a second: `USER_HZ`, the same on every Linux. */
 const TICKS = 100
@@ -14,12 +14,13 @@ export interface ProcessFigures {
 }
 
 /** Of that very process; `undefined` where it is gone. */
-export async function readProcess({ pid, startTicks }: ProcessId): Promise<ProcessFigures | undefined> {
-  const stat = await readProc(`${pid}/stat`)
+export function readProcess({ pid, startTicks }: ProcessId): ProcessFigures | undefined {
+  const stat = readKernelFile(`/proc/${pid}/stat`)
   // The name, in brackets, may hold anything; the fields are counted from behind it.
   const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? []
   if (fields[19] !== startTicks) return undefined
-  const [, resident = ''] = /^VmRSS:\s*(\d+) kB$/m.exec((await readProc(`${pid}/status`)) ?? '') ?? []
+  const status = readKernelFile(`/proc/${pid}/status`) ?? ''
+  const [, resident = ''] = /^VmRSS:\s*(\d+) kB$/m.exec(status) ?? []
   return {
     userSeconds: Number(fields[11]) / TICKS,
     systemSeconds: Number(fields[12]) / TICKS,
@@ -37,14 +38,14 @@ export interface ThreadFigures {
 }
 
 /** Of a thread of a process; `undefined` where it is gone, or the kernel does not tell. */
-export async function readThread(pid: number, threadId: number): Promise<ThreadFigures | undefined> {
-  const [run = '', delay = ''] = (await readProc(`${pid}/task/${threadId}/schedstat`))?.split(' ') ?? []
+export function readThread(pid: number, threadId: number): ThreadFigures | undefined {
+  const task = `/proc/${pid}/task/${threadId}`
+  const [run = '', delay = ''] = readKernelFile(`${task}/schedstat`)?.split(' ') ?? []
   if (run === '' || delay === '') return undefined
-  const sched = await readProc(`${pid}/task/${threadId}/sched`)
   return {
     runSeconds: Number(run) / 1e9,
     delaySeconds: Number(delay) / 1e9,
-    waitSeconds: parseWait(sched ?? ''),
+    waitSeconds: parseWait(readKernelFile(`${task}/sched`) ?? ''),
   }
 }
 
@@ -52,13 +53,4 @@ export async function readThread(pid: number, threadId: number): Promise<ThreadF
 export function parseWait(sched: string): number | undefined {
   const [, ms = ''] = /^(?:se\.statistics\.|stats\.)?wait_sum\s*:\s*([\d.]+)$/m.exec(sched) ?? []
   return ms === '' ? undefined : Number(ms) / 1000
-}
-
-async function readProc(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(`/proc/${path}`, 'utf8')
-  } catch {
-    // It has ended, or the kernel is built without it.
-    return undefined
-  }
 }

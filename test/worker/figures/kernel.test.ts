@@ -6,20 +6,20 @@ import { identify } from '../../../src/qemu/process.ts'
 import { readCards } from '../../../src/worker/figures/network.ts'
 import { parseWait, readProcess, readThread } from '../../../src/worker/figures/process.ts'
 
-test('a process is told of by its number and its start', async () => {
+test('a process is told of by its number and its start', () => {
   const own = identify(process.pid)
   if (!own) throw new Error('this process is not in /proc')
-  const figures = await readProcess(own)
+  const figures = readProcess(own)
   const { user } = process.cpuUsage()
   expect(figures?.userSeconds).toBeGreaterThan(0)
   expect(Math.abs((figures?.userSeconds ?? 0) - user / 1e6)).toBeLessThan(1)
   expect(figures?.residentBytes).toBeGreaterThan(10_000_000)
-  expect((await readThread(process.pid, process.pid))?.runSeconds).toBeGreaterThan(0)
+  expect(readThread(process.pid, process.pid)?.runSeconds).toBeGreaterThan(0)
 })
 
-test('another process that got its number is not told of', async () => {
-  expect(await readProcess({ pid: process.pid, startTicks: '1', bootId: '' })).toBeUndefined()
-  expect(await readThread(process.pid, 999_999_999)).toBeUndefined()
+test('another process that got its number is not told of', () => {
+  expect(readProcess({ pid: process.pid, startTicks: '1', bootId: '' })).toBeUndefined()
+  expect(readThread(process.pid, 999_999_999)).toBeUndefined()
 })
 
 test.each([
@@ -43,7 +43,7 @@ test('what the host sends over a card the guest receives; a card that is gone is
       { ...card, interface: 'lan', device: 'vg1' },
       { ...card, interface: 'gone', device: 'vg2' },
     ]
-    const figures = (await readCards(taps, root)).toSorted((a, b) => (a.series < b.series ? -1 : 1))
+    const figures = readCards(taps, root).toSorted((a, b) => (a.series < b.series ? -1 : 1))
     expect(figures).toEqual([
       { card: 'lan', series: 'receive_bytes_total', value: 100 },
       { card: 'lan', series: 'transmit_bytes_total', value: 200 },
