@@ -3,6 +3,7 @@ import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { systemClock, type Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { cutConnectionsAtClose } from './connections.ts'
+import { closeIdleConnections } from './idle-connections.ts'
 import { registerMetrics, type MetricsParts } from './metrics-route.ts'
 import { answerUnknownPaths } from './not-found.ts'
 import { buildErrorHandler } from './status.ts'
@@ -24,6 +25,7 @@ export function buildMetricsServer(options: MetricsServerOptions): FastifyInstan
   app.setErrorHandler(buildErrorHandler(log))
   answerUnknownPaths(app)
   cutConnectionsAtClose(app, clock)
+  closeIdleConnections(app)
   // For every path: who may not read learns nothing of what there is.
   app.addHook('onRequest', admit)
   registerMetrics(app, { ...options, isOpen: true })

@@ -15,6 +15,7 @@ import { identify, redeemTicket, type Identification } from './authenticate.ts'
 import { signalOf } from './call.ts'
 import { LANE_LIMITS, openLane } from './lane.ts'
 import { cutConnectionsAtClose } from './connections.ts'
+import { closeIdleConnections } from './idle-connections.ts'
 import { METRICS_PATH } from './metrics-route.ts'
 import { answerUnknownPaths } from './not-found.ts'
 import { Sessions, type SessionLimits } from './sessions.ts'
@@ -104,6 +105,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
     preClose: async () => {},
   })
   cutConnectionsAtClose(app, clock, () => sessions.drain())
+  closeIdleConnections(app)
   // After the plugin's own hook, which says whether a request is an upgrade.
   app.after(() => addGate(app, options, tickets))
   registerSubresources(app, {

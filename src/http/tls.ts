@@ -2,8 +2,9 @@ import { constants } from 'node:crypto'
 import type { SecureContextOptions } from 'node:tls'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Socket } from 'node:net'
-import { badRequest } from '../lib/errors.ts'
+import { badRequest, StatusError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
+import { KEEP_ALIVE_MS, keepUnused } from './idle-connections.ts'
 import { JSON_TYPE, sendStatus, toRefusal } from './status.ts'
 
 /** The serving pair, PEM, and the authorities whose names are told to clients. */
@@ -38,8 +39,11 @@ const MAX_PARAM_LENGTH = 3 * 253
 /** Limits of HTTP/2 sessions. Source: security H1. */
 const HTTP2_SETTINGS = { maxConcurrentStreams: 250, maxHeaderListSize: 16 * KIB }
 
-/** Fastify's options: HTTP/2 with HTTP/1.1 on the same TLS port, or plain HTTP/1.1 where `tls` is absent. */
-export function serverOptions(tls: Tls | undefined, log: Log): object {
+/**
+ * Fastify's options: HTTP/2 with HTTP/1.1 on the same TLS port, or plain HTTP/1.1 where `tls` is absent. `keepAliveMs` is how
+ * long a connection of HTTP/1.1 stays on which nothing is asked, where `closeIdleConnections` is called besides.
+ */
+export function serverOptions(tls: Tls | undefined, log: Log, keepAliveMs = KEEP_ALIVE_MS): object {
   const common = {
     logger: false,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
@@ -51,17 +55,17 @@ export function serverOptions(tls: Tls | undefined, log: Log): object {
     frameworkErrors: (error: Error, _request: unknown, reply: FastifyReply) => {
       sendStatus(reply, toRefusal(error, 0))
     },
-    clientErrorHandler: (error: Error, socket: Socket) => refuseBroken(error, socket, log),
+    clientErrorHandler: (error: Error, socket: Socket) => refuseBroken({ error, socket, log, keepAliveMs }),
   }
   if (!tls) return { ...common, http: { maxHeaderSize: 16 * KIB } }
-  return { ...common, http2: true, http2SessionTimeout: 0, https: secureOptions(tls) }
+  return { ...common, http2: true, http2SessionTimeout: 0, https: secureOptions(tls, keepAliveMs) }
 }
 
 function refuseSchema(): never {
   throw new Error('a route has a schema: bodies are checked by kind, and answers are written as they are')
 }
 
-function secureOptions(tls: Tls) {
+function secureOptions(tls: Tls, keepAliveMs: number) {
   return {
     ...contextOptions(tls),
     allowHTTP1: true,
@@ -72,7 +76,7 @@ function secureOptions(tls: Tls) {
     maxHeaderSize: 16 * KIB,
     headersTimeout: 10_000,
     requestTimeout: 60_000,
-    keepAliveTimeout: 60_000,
+    keepAliveTimeout: keepAliveMs,
     connectionsCheckingInterval: 5_000,
     maxSessionInvalidFrames: 100,
     streamResetBurst: 200,
@@ -94,14 +98,27 @@ export function reloadTls({ server }: FastifyInstance, tls: Tls): void {
   server.setSecureContext(contextOptions(tls))
 }
 
-/** What is no HTTP gets a Status and is cut off. */
-function refuseBroken(error: Error, socket: Socket, log: Log): void {
+/** A connection that something is wrong with, before there is a request. */
+interface Broken {
+  error: Error
+  socket: Socket
+  log: Log
+  keepAliveMs: number
+}
+
+/** What is no HTTP, or does not come in time, gets a Status and is cut off. */
+function refuseBroken({ error, socket, log, keepAliveMs }: Broken): void {
+  const isLate = 'code' in error && error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+  if (isLate && keepUnused(socket, keepAliveMs)) return
   log.debug({ err: error }, 'a client does not speak HTTP')
   if (!socket.writable) {
     socket.destroy()
     return
   }
-  const body = JSON.stringify(badRequest('this is no HTTP request').toStatus())
-  const head = ['HTTP/1.1 400 Bad Request', 'Connection: close', `Content-Type: ${JSON_TYPE}`]
+  const [line, refusal] = isLate
+    ? ['408 Request Timeout', new StatusError(408, 'Timeout', 'the request did not come in time')]
+    : ['400 Bad Request', badRequest('this is no HTTP request')]
+  const body = JSON.stringify(refusal.toStatus())
+  const head = [`HTTP/1.1 ${line}`, 'Connection: close', `Content-Type: ${JSON_TYPE}`]
   socket.end(`${[...head, `Content-Length: ${Buffer.byteLength(body)}`].join('\r\n')}\r\n\r\n${body}`)
 }

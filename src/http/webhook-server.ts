@@ -5,11 +5,18 @@ import { systemClock, type Clock } from '../lib/clock.ts'
 import { StatusError, unauthorized } from '../lib/errors.ts'
 import { credentialsOf } from './authenticate.ts'
 import { cutConnectionsAtClose } from './connections.ts'
+import { closeIdleConnections } from './idle-connections.ts'
 import { answerUnknownPaths } from './not-found.ts'
 import { registerReadiness, type ReadinessCheck } from './readiness.ts'
 import { buildErrorHandler } from './status.ts'
 import { serverOptions, type Tls } from './tls.ts'
 import { registerWebhooks, type WebhookParts } from './webhook-routes.ts'
+
+/**
+ * kube-apiserver lets go of a connection that it has not used for 90 s: it is the one to close, or a review that it sends in
+ * that moment would fail, and with it somebody's request. Source: `SetOldTransportDefaults` in k8s.io/apimachinery.
+ */
+const KEEP_ALIVE_MS = 100_000
 
 /** What the listener is put together from. */
 export interface WebhookServerOptions extends Pick<WebhookParts, 'admission' | 'log' | 'watch'> {
@@ -27,10 +34,11 @@ export interface WebhookServerOptions extends Pick<WebhookParts, 'admission' | '
 /** The server of the webhooks, not listening yet. */
 export function buildWebhookServer(options: WebhookServerOptions): FastifyInstance {
   const { admission, log, watch, needs, checks, clock = systemClock } = options
-  const app = Fastify(serverOptions(options.tls, log)) as unknown as FastifyInstance
+  const app = Fastify(serverOptions(options.tls, log, KEEP_ALIVE_MS)) as unknown as FastifyInstance
   app.setErrorHandler(buildErrorHandler(log))
   answerUnknownPaths(app)
   cutConnectionsAtClose(app, clock)
+  closeIdleConnections(app)
   registerReadiness(app, [...needs, ...checks], log)
   registerWebhooks(app, { admission, log, watch, admit: (request) => admit(options, request) })
   return app
