@@ -66,10 +66,6 @@ export async function openReview(
   const mayUse = parts.foreignUses(request.user)
   if (rules.names && !request.object.metadata.deletionTimestamp)
     await reviewForeignNames(rules.names, request, parts.reader, mayUse)
-  const reader: ObjectReader = {
-    ...guardReader(parts.reader, request.namespace, mayUse),
-    list: (kind, selection) => parts.reader.list(kind, selection),
-  }
   const config = parts.config()
   const input: ReviewInput = {
     request,
@@ -79,9 +75,17 @@ export async function openReview(
     config,
     clock: parts.clock,
     newUid: () => parts.newUid(),
-    facts: await rules.gather?.(request, reader, purpose),
+    facts: await rules.gather?.(request, readerFor(parts.reader, request.namespace, mayUse), purpose),
   }
   return { rules, input }
+}
+
+/** Reads what rules depend on, of other namespaces what the user may use there. */
+function readerFor(reader: ObjectReader, home: string, mayUse: MayUse): ObjectReader {
+  return {
+    ...guardReader(reader, home, mayUse),
+    list: (kind, selection) => reader.list(kind, selection),
+  }
 }
 
 /**

@@ -46,6 +46,14 @@ export function getMember(target: JsonRecord, name: string): unknown {
   return Object.hasOwn(target, name) ? target[name] : undefined
 }
 
+/**
+ * What may be changed in place of `original`: `copy`, which is `original` itself as long as nothing was changed. With this,
+ * what stays as it is costs no copy.
+ */
+export function copyOnce(copy: JsonRecord, original: JsonRecord): JsonRecord {
+  return copy === original ? { ...original } : copy
+}
+
 /** A copy that shares nothing, without members whose value is `undefined`: as if it had crossed the wire. */
 export function copyJson<T>(value: T): T {
   // What JSON.stringify reads here is JSON already, so the copy has the same type.

@@ -1,5 +1,5 @@
 /** Writes a value as its type is written: empty members vanish, some never do. Contract: MUT-P-003, MUT-P-004. */
-import { isRecord, setMember, type JsonRecord } from '../../lib/json.ts'
+import { copyOnce, isRecord, type JsonRecord } from '../../lib/json.ts'
 import { formatQuantity } from '../../lib/quantity-format.ts'
 import { typeNamed, type Member, type ObjectType, type Type } from './parse.ts'
 
@@ -16,13 +16,13 @@ function encodeObject(type: ObjectType, value: JsonRecord): JsonRecord {
     const written = member && content !== null ? encodeValue(member.type, content) : undefined
     const isWritten = written !== undefined && !isLeftOut(member, written)
     if (isWritten && written === content) continue
-    if (encoded === value) encoded = { ...value }
+    encoded = copyOnce(encoded, value)
     if (isWritten) encoded[name] = written
     else delete encoded[name]
   }
   for (const member of type.always) {
     if (encoded[member.name] !== undefined) continue
-    if (encoded === value) encoded = { ...value }
+    encoded = copyOnce(encoded, value)
     writeAbsent(encoded, member)
   }
   return encoded
@@ -52,7 +52,7 @@ function encodeValue(type: Type, value: unknown): unknown {
     case 'list':
       return Array.isArray(value) ? encodeList(type.items, value) : value
     case 'map':
-      return isRecord(value) ? mapValues(value, (content) => encodeValue(type.values, content)) : value
+      return isRecord(value) ? encodeMap(type.values, value) : value
     case 'object':
       return isRecord(value) ? encodeObject(type, value) : value
   }
@@ -63,10 +63,16 @@ function encodeList(items: Type, list: readonly unknown[]): readonly unknown[] {
   return encoded.every((element, index) => element === list[index]) ? list : encoded
 }
 
-function mapValues(record: JsonRecord, change: (value: unknown) => unknown): JsonRecord {
-  const changed: JsonRecord = {}
-  for (const key of Object.keys(record)) setMember(changed, key, change(record[key]))
-  return changed
+function encodeMap(values: Type, map: JsonRecord): JsonRecord {
+  let encoded = map
+  for (const key of Object.keys(map)) {
+    const written = encodeValue(values, map[key])
+    if (written === map[key]) continue
+    encoded = copyOnce(encoded, map)
+    // The member is there, so that this changes it, whatever its name.
+    encoded[key] = written
+  }
+  return encoded
 }
 
 function isEmpty(type: Type, value: unknown): boolean {

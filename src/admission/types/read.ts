@@ -2,7 +2,7 @@
  * The shape step and the decode step in one pass, for values that are right: most are. What is amiss is left to
  * `schema.ts` and `decode.ts`, which say where. Contract: admission-overview.md, sections 5 and 6.
  */
-import { isRecord, type JsonRecord } from '../../lib/json.ts'
+import { copyOnce, isRecord, type JsonRecord } from '../../lib/json.ts'
 import { isQuantity } from '../../lib/quantity.ts'
 import { canonical, FITS, hidesZero, isClaim, isZero } from './decode.ts'
 import { typeNamed, type Member, type ObjectType, type Type } from './parse.ts'
@@ -65,18 +65,18 @@ function objectReader(type: ObjectType, isChecked: boolean): Reader {
       if (found === WRONG) return WRONG
       const isSaid = found !== undefined && !(part.hidesZero && isZero(found))
       if (isSaid && found === content) continue
-      if (decoded === value) decoded = { ...value }
+      decoded = copyOnce(decoded, value)
       if (isSaid) decoded[name] = found
       else delete decoded[name]
     }
     for (const { name, read: readPart } of always) {
       if (decoded[name] !== undefined) continue
-      if (decoded === value) decoded = { ...value }
+      decoded = copyOnce(decoded, value)
       decoded[name] = readPart({})
     }
     for (const name of type.texts) {
       if (decoded[name] !== undefined) continue
-      if (decoded === value) decoded = { ...value }
+      decoded = copyOnce(decoded, value)
       decoded[name] = ''
     }
     return decoded
@@ -162,7 +162,7 @@ function mapReader(readValue: Reader): Reader {
       const found = readValue(value[key])
       if (found === WRONG) return WRONG
       if (found === value[key]) continue
-      if (decoded === value) decoded = { ...value }
+      decoded = copyOnce(decoded, value)
       // The member is there, so that this changes it, whatever its name.
       decoded[key] = found
     }
