@@ -14,19 +14,27 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
 const programs = join(root, 'node_modules', '.bin')
 
-/** For whom V8 works besides: on a node that is full of guests, more threads take more memory, and no less time. */
-const FLAGS = ['--max-semi-space-size=2', '--v8-pool-size=1']
-/** glibc keeps memory apart for each thread unless it is told not to. */
-const ARENAS = { MALLOC_ARENA_MAX: '1' }
+/**
+ * How V8 is set up for a process that stays. On a node that is full of guests, more threads take more memory, and no less
+ * time. The buffers of streams count as growth: with what V8 lets a small heap grow by, it would look through all of it at every
+ * 20 MiB that go through; this is the most that it lets any heap.
+ */
+export const FLAGS = ['--max-semi-space-size=2', '--heap-growing-percent=300', '--v8-pool-size=1']
 
 /**
- * Starts this very program again in place of itself, set up for a process that stays: with a small young generation, and
- * one heap for all threads; both can be asked for at the start alone. bench/README.md has numbers.
+ * glibc keeps memory apart for each thread unless it is told not to, and large blocks that are free among those in use unless they
+ * are taken from the system one by one: those that are larger than the buffers that sockets are read into.
+ */
+const MALLOC = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '66000' }
+
+/**
+ * Starts this very program again in place of itself, set up for a process that stays, which can be
+ * asked for at the start alone. bench/README.md has numbers.
  */
 export function startOver() {
   if (!process.execve || FLAGS.every((flag) => process.execArgv.includes(flag))) return
   const args = [process.execPath, ...process.execArgv, ...FLAGS, ...process.argv.slice(1)]
-  process.execve(process.execPath, args, { ...ARENAS, ...process.env })
+  process.execve(process.execPath, args, { ...MALLOC, ...process.env })
 }
 
 /**

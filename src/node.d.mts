@@ -1,0 +1,2 @@
+/** What programs in TypeScript use of `node.mjs`. */
+export declare const FLAGS: readonly string[]
