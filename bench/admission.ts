@@ -6,6 +6,7 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, type TLSSocket } from 'node:tls'
+import { FLAGS } from '../src/node.mjs'
 import { BARE_PATH } from './admission-bare.ts'
 import { readTargets, reviewOf, type Target } from '../test/helpers/vectors.ts'
 
@@ -36,9 +37,7 @@ interface Round {
 }
 
 async function startServer(): Promise<Server> {
-  // As `startOver` in src/node.mjs has it.
-  const execArgv = ['--max-semi-space-size=2', '--v8-pool-size=1']
-  const child = fork(new URL('admission-server.ts', import.meta.url), { execArgv })
+  const child = fork(new URL('admission-server.ts', import.meta.url), { execArgv: [...FLAGS] })
   // The first thing it says.
   const [said] = (await once(child, 'message')) as [{ port: number; ca: string }]
   return { process: child, ...said }

@@ -2,15 +2,18 @@
  * The processes that `streams.ts` measures, each with the parts that its role has in an installation; started by it and
  * told what to be by a message.
  */
+import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync, truncateSync } from 'node:fs'
 import { createServer as createHttpsServer } from 'node:https'
-import { connect, type AddressInfo, type Server } from 'node:net'
+import { connect, type AddressInfo, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createServer as createTlsServer } from 'node:tls'
+import { fileURLToPath } from 'node:url'
 import { createWebSocketStream, WebSocketServer } from 'ws'
 import type { KeyPair } from '../certs/issue.ts'
 import type { Vmi } from '../src/kinds/kubevirt.ts'
@@ -63,10 +66,13 @@ async function serve(given: Role): Promise<Serving> {
   switch (given.role) {
     case 'both': {
       const { worker, vmi, display } = await boot()
+      const serial = await bootBare()
       const ports = {
         api: await serveApi(given.serving, worker, vmi),
-        tls: await serveBareTls(given.serving, display),
-        webSocket: await serveBareWebSocket(given.serving, display),
+        tls: await serveBareTls(given.serving, () => connect(display)),
+        webSocket: await serveBareWebSocket(given.serving, () => connect(display)),
+        serialTls: await serveBareTls(given.serving, () => connectSerial(serial)),
+        serialWebSocket: await serveBareWebSocket(given.serving, () => connectSerial(serial)),
       }
       return { ports, vmi }
     }
@@ -101,6 +107,35 @@ async function boot(): Promise<{ worker: Worker; vmi: Vmi; display: string }> {
   return { worker, vmi, display: join(home.runDir, display) }
 }
 
+/** A serial port that no worker has to do with, and the log that QEMU writes of it. */
+interface BareSerial {
+  path: string
+  log: string
+}
+
+/**
+ * The same guest without a worker: QEMU lets one client at a time have its serial port, and the worker is that. It writes
+ * its log as the other does, or bare pipes would be compared with a guest that has less to do.
+ */
+async function bootBare(): Promise<BareSerial> {
+  const { root } = opened.use(await makeHome())
+  const serial = { path: join(root, 'serial'), log: join(root, 'serial.log') }
+  const program = fileURLToPath(new URL('../test/programs/fake-machine.ts', import.meta.url))
+  const chardev = `socket,id=ser0,path=${serial.path},server=on,wait=off,logfile=${serial.log}`
+  const guest = spawn(process.execPath, [program, '-name', 'guest=bare_volume', '-chardev', chardev], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+  opened.defer(() => void guest.kill())
+  while (!existsSync(serial.path)) await sleep(20)
+  return serial
+}
+
+/** A client of it. What the one before has left in the log is dropped, as a worker does while it goes on. */
+function connectSerial({ path, log }: BareSerial): Socket {
+  truncateSync(log)
+  return connect(path)
+}
+
 /** The API server, with TLS, which knows the guest as `vm1`. */
 async function serveApi(pair: KeyPair, node: Pick<Actions, 'console' | 'vnc'>, vmi: Vmi): Promise<number> {
   const known = vmiOf()
@@ -116,15 +151,15 @@ async function serveApi(pair: KeyPair, node: Pick<Actions, 'console' | 'vnc'>, v
 }
 
 /** What there is to be compared with: TLS and a socket, joined by Node and nothing else. */
-async function serveBareTls(pair: KeyPair, path: string): Promise<number> {
-  return listen(createTlsServer(pair, (socket) => joinUp(socket, connect(path))))
+async function serveBareTls(pair: KeyPair, dial: () => Socket): Promise<number> {
+  return listen(createTlsServer(pair, (socket) => joinUp(socket, dial())))
 }
 
 /** The same with a WebSocket on top, joined as the manual of `ws` says. */
-async function serveBareWebSocket(pair: KeyPair, path: string): Promise<number> {
+async function serveBareWebSocket(pair: KeyPair, dial: () => Socket): Promise<number> {
   const server = createHttpsServer(pair)
   new WebSocketServer({ server, perMessageDeflate: false }).on('connection', (socket) => {
-    joinUp(createWebSocketStream(socket), connect(path))
+    joinUp(createWebSocketStream(socket), dial())
   })
   return listen(server)
 }

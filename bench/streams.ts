@@ -6,6 +6,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { roleUri } from '../certs/roles.ts'
+import { FLAGS } from '../src/node.mjs'
 import { BASE } from '../test/helpers/api.ts'
 import { makeAuthority, servingPair } from '../test/helpers/pki.ts'
 import { receive, transmit, type Way } from './stream-client.ts'
@@ -30,6 +31,8 @@ interface Line {
   name: string
   way: Way
   parts: Part[]
+  /** What it is compared with: bare TLS to the same port. Absent: it is that. */
+  bare?: Line
 }
 
 /** One direction of one way, by rounds. */
@@ -40,9 +43,6 @@ interface Sample {
 }
 
 type Direction = 'out' | 'in'
-
-/** As `startOver` in src/node.mjs has it: how much memory is young decides how dear the buffers of a stream are. */
-const FLAGS = ['--max-semi-space-size=2', '--v8-pool-size=1']
 
 async function start(role: Role): Promise<Part> {
   const directory = process.env['VIRTGATE_BENCH_PROFILE']
@@ -120,22 +120,22 @@ function cellsOf({ mibPerSecond, cpuMsPerMib }: Sample, bare: Sample): string[] 
 const WIDTHS = [17, 7, 10, 15, 7, 10]
 
 function print(results: Map<Line, Record<Direction, Sample>>): void {
-  const [bare] = results.values()
-  if (!bare) return
   process.stdout.write(
-    '|                       | from guest, MiB/s | of bare | CPU ms/MiB | to guest, MiB/s | of bare | CPU ms/MiB |\n' +
-      '| --------------------- | ----------------: | ------: | ---------: | --------------: | ------: | ---------: |\n',
+    '|                         | from guest, MiB/s | of bare | CPU ms/MiB | to guest, MiB/s | of bare | CPU ms/MiB |\n' +
+      '| ----------------------- | ----------------: | ------: | ---------: | --------------: | ------: | ---------: |\n',
   )
-  for (const [{ name }, { out, in: into }] of results) {
+  const bareOf = (line: Line): Record<Direction, Sample> => results.get(line.bare ?? line)!
+  for (const [line, { out, in: into }] of results) {
+    const bare = bareOf(line)
     const cells = [...cellsOf(out, bare.out), ...cellsOf(into, bare.in)]
     const padded = cells.map((cell, index) => cell.padStart(WIDTHS[index] ?? 0))
-    process.stdout.write(`| ${[name.padEnd(21), ...padded].join(' | ')} |\n`)
+    process.stdout.write(`| ${[line.name.padEnd(23), ...padded].join(' | ')} |\n`)
   }
   const reached = [...results]
     .filter(([{ name }]) => name.endsWith('one hop'))
-    .flatMap(([, { out, in: into }]) => [
-      out.mibPerSecond / bare.out.mibPerSecond,
-      into.mibPerSecond / bare.in.mibPerSecond,
+    .flatMap(([line, { out, in: into }]) => [
+      out.mibPerSecond / bareOf(line).out.mibPerSecond,
+      into.mibPerSecond / bareOf(line).in.mibPerSecond,
     ])
   const least = Math.min(...reached)
   process.stdout.write(
@@ -160,20 +160,25 @@ async function main(): Promise<void> {
     tls: await pairOf(SERVER),
     workerUri: WORKER,
   })
-  const line = (name: string, part: Part, port: string, path?: string): Line => ({
+  const line = (name: string, part: Part, port: string, path?: string, bare?: Line): Line => ({
     name,
     way: { port: part.serving.ports[port] ?? 0, ca, ...(path !== undefined && { path }) },
     parts: part === api ? [api, worker] : [part],
+    ...(bare && { bare }),
   })
   const pathOf = (stream: string): string => `${BASE}/virtualmachineinstances/vm1/${stream}`
+  const display = line('display, bare TLS', near, 'tls')
+  const serial = line('serial port, bare TLS', near, 'serialTls')
   print(
     await sampleAll([
-      line('bare TLS', near, 'tls'),
-      line('bare WebSocket', near, 'webSocket', '/'),
-      line('VNC, one hop', near, 'api', pathOf('vnc')),
-      line('console, one hop', near, 'api', pathOf('console')),
-      line('VNC, two hops', api, 'api', pathOf('vnc')),
-      line('console, two hops', api, 'api', pathOf('console')),
+      display,
+      line('display, bare WebSocket', near, 'webSocket', '/', display),
+      line('VNC, one hop', near, 'api', pathOf('vnc'), display),
+      line('VNC, two hops', api, 'api', pathOf('vnc'), display),
+      serial,
+      line('serial, bare WebSocket', near, 'serialWebSocket', '/', serial),
+      line('console, one hop', near, 'api', pathOf('console'), serial),
+      line('console, two hops', api, 'api', pathOf('console'), serial),
     ]),
   )
 }
