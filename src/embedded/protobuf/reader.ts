@@ -56,7 +56,8 @@ export class WireReader {
   readInteger(): number | bigint {
     const exact = BigInt.asIntN(64, this.#readVarint())
     const number = Number(exact)
-    return Number.isSafeInteger(number) ? number : exact
+    // What is written as it came is exact.
+    return String(number) === String(exact) ? number : exact
   }
 
   readFlag(): boolean {
