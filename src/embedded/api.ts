@@ -95,12 +95,13 @@ export interface ObjectApi {
     options: DeleteOptions,
     context: WriteContext,
   ): Promise<{ object: KubeObject; removed: boolean }>
+  /** Answers what was there. Others go on meanwhile; what they create after it has begun is not deleted. */
   deleteCollection(
     kind: Kind,
     selection: Selection,
     options: DeleteOptions,
     context: WriteContext,
-  ): Promise<KubeObject[]>
+  ): Promise<ListPage>
   /** Ends when `signal` aborts, or the reader is too slow (the client watches again). Throws 410 when too old. */
   watch(kind: Kind, options: WatchOptions, signal: AbortSignal): AsyncIterable<ServedEvent>
   /** The same API for callers inside the process, acting as `user`. */

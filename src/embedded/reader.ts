@@ -11,7 +11,7 @@ export function buildReader(database: ObjectDatabase): ObjectReader {
       return row && asKind(kind, parseObject(row))
     },
     async list(kind, selection = {}) {
-      const { items, resourceVersion } = listObjects(database, kind, selection)
+      const { items, resourceVersion } = await listObjects(database, kind, selection)
       return { items: items.map((item) => asKind(kind, item)), resourceVersion }
     },
   }

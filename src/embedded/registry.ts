@@ -3,7 +3,7 @@ import { noSuchPath, notFound } from '../lib/errors.ts'
 import type { ObjectApi } from './api.ts'
 import { createObject } from './objects/create.ts'
 import { deleteObject, deleteObjects } from './objects/delete.ts'
-import { listObjectsInTurns, openListing } from './objects/list.ts'
+import { listObjects, openListing } from './objects/list.ts'
 import { patchObject } from './objects/patch.ts'
 import { keyOfTarget, parseObject } from './objects/rows.ts'
 import { updateObject } from './objects/update.ts'
@@ -26,7 +26,7 @@ export function buildRegistry(parts: RegistryParts): ObjectApi & Disposable {
       return parseObject(row)
     },
     async list(kind, options) {
-      return listObjectsInTurns(parts.database, kind, options)
+      return listObjects(parts.database, kind, options)
     },
     openList: (kind, options) => openListing(parts.database, kind, options),
     async create(kind, namespace, object, context) {

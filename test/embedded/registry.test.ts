@@ -513,10 +513,26 @@ test('a collection is deleted as far as the selection goes', async () => {
     {},
     asAdmin(),
   )
-  expect(deleted.map(({ metadata }) => metadata.name)).toEqual(['a', 'c'])
+  expect(deleted.items.map(({ metadata }) => metadata.name)).toEqual(['a', 'c'])
   expect(
     (await r.api.list(CONFIGMAPS, { namespace: 'default' })).items.map(({ metadata }) => metadata.name),
   ).toEqual(['b'])
+})
+
+test('of a collection that is deleted, what others make anew meanwhile stays', async () => {
+  using r = await openRegistry()
+  const names = Array.from({ length: 150 }, (_, n) => `map-${String(n).padStart(3, '0')}`)
+  for (const name of names) await r.api.create(CONFIGMAPS, 'default', configMap(name), asAdmin())
+  const deleting = r.api.deleteCollection(CONFIGMAPS, { namespace: 'default' }, {}, asAdmin())
+  // Of the second piece: the first is not through yet.
+  const [gone = '', renewed = ''] = names.slice(-2)
+  await r.api.delete(CONFIGMAPS, 'default', gone, {}, asAdmin())
+  await r.api.delete(CONFIGMAPS, 'default', renewed, {}, asAdmin())
+  await r.api.create(CONFIGMAPS, 'default', configMap(renewed), asAdmin())
+  const { items } = await deleting
+  expect(items.map(({ metadata }) => metadata.name)).toEqual(names.slice(0, -2))
+  const left = (await r.api.list(CONFIGMAPS, { namespace: 'default' })).items
+  expect(left.map(({ metadata }) => metadata.name)).toEqual([renewed])
 })
 
 test('nothing is created in a namespace that is being deleted', async () => {

@@ -60,7 +60,7 @@ export async function sendList(
   const first = listing.next() ?? []
   const second = listing.next()
   const isForPeople = encoding === 'yaml' || isPretty(request)
-  if (second && !isForPeople && request.method === 'GET') {
+  if (second && !isForPeople && request.method !== 'HEAD') {
     const text = printPieces(presenter, view, listing, [first, second])
     return reply.type('application/json').send(Readable.from(text, { objectMode: false }))
   }

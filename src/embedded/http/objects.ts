@@ -1,9 +1,10 @@
 /** What is done at the endpoints of a kind, one function for each verb. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { userOf } from '../../auth/route.ts'
-import { apiVersionOf, type Kind } from '../../kinds/kind.ts'
+import type { Kind } from '../../kinds/kind.ts'
 import type { KubeObject } from '../../kinds/meta.ts'
 import type { ObjectApi, PatchType, WriteContext } from '../api.ts'
+import { listingOf } from '../objects/list.ts'
 import { representationFor, send, sendList, sendObject, type Presenter } from './answer.ts'
 import { readDeletion, readObject, readPatch } from './bodies.ts'
 import { targetOf, type Endpoint } from './endpoints.ts'
@@ -136,20 +137,15 @@ function goneStatus({ group, plural }: Kind, { metadata: { name, uid } }: KubeOb
 
 /** Deletes what the selectors pick: answers with what was there. */
 export async function deleteObjects(exchange: Exchange): Promise<FastifyReply> {
-  const { request, reply, endpoint, api } = exchange
-  const { encoding } = representationFor(request, 'list')
-  const { kind } = endpoint
+  const { request, reply, endpoint, presenter, api } = exchange
+  // Refused before anything is deleted.
+  representationFor(request, 'list')
   const { namespace } = targetOf(request)
   const context = contextOf(exchange)
   const selection = readSelection(request.query as RawQuery, namespace)
   const options = readDeletion(request)
   if (options.dryRun) context.dryRun = true
-  const items = await api.deleteCollection(kind, selection, options, context)
+  const deleted = await api.deleteCollection(endpoint.kind, selection, options, context)
   sendWarnings(reply, context.warnings)
-  return send(request, reply, encoding, {
-    kind: `${kind.kind}List`,
-    apiVersion: apiVersionOf(kind),
-    metadata: {},
-    items,
-  })
+  return sendList(presenter, request, reply, listingOf(deleted))
 }

@@ -1,13 +1,15 @@
+import { setImmediate } from 'node:timers/promises'
 import { refusedKind, type Kind } from '../../kinds/kind.ts'
 import type { ObjectMeta } from '../../kinds/meta.ts'
 import { timestamp } from '../../lib/clock.ts'
-import { badRequest, conflict, forbidden, hasReason } from '../../lib/errors.ts'
+import { badRequest, conflict, forbidden } from '../../lib/errors.ts'
 import { isSameJson } from '../../lib/json.ts'
 import type { Transaction } from '../../store/sqlite/rows.ts'
 import type { DeleteOptions, Selection } from '../../store/store.ts'
+import type { ListPage } from '../api.ts'
 import type { AnyObject, RegistryParts, Target } from '../parts.ts'
 import { strategyOf } from '../strategies/index.ts'
-import { listObjects } from './list.ts'
+import { listObjects, STRIDE } from './list.ts'
 import { keyOfTarget, parseObject, requireRow } from './rows.ts'
 
 /** Holds an owner until its dependents are gone. */
@@ -99,23 +101,41 @@ function markAsDeleting(metadata: ObjectMeta, now: string): void {
   if (metadata.generation !== undefined) metadata.generation++
 }
 
-/** Deletes what a selection picks, one by one; answers what was there. */
+/** Deletes what a selection picks, one by one; answers what was there. Others go on between the pieces of it. */
 export async function deleteObjects(
   parts: RegistryParts,
   kind: Kind,
   selection: Selection,
   options: DeleteOptions,
   dryRun: boolean,
-): Promise<AnyObject[]> {
-  const { items } = listObjects(parts.database, kind, selection)
-  const deletions = items.map(async ({ metadata: { namespace = '', name } }) => {
-    try {
-      return (await deleteObject(parts, { kind, namespace, name }, options, dryRun)).object
-    } catch (error) {
-      // Somebody else has deleted it meanwhile.
-      if (hasReason(error, 'NotFound')) return undefined
-      throw error
-    }
-  })
-  return (await Promise.all(deletions)).filter((object) => object !== undefined)
+): Promise<ListPage> {
+  const { items, resourceVersion } = await listObjects(parts.database, kind, selection)
+  const deleted: AnyObject[] = []
+  for (let at = 0; at < items.length; at += STRIDE) {
+    const deletions = items
+      .slice(at, at + STRIDE)
+      .map(({ metadata }) => deleteListed(parts, kind, metadata, options, dryRun))
+    deleted.push(...(await Promise.all(deletions)).filter((object) => object !== undefined))
+    await setImmediate()
+  }
+  return { items: deleted, resourceVersion }
+}
+
+/** `undefined` where somebody else has deleted it meanwhile, though there may be another one of its name. */
+async function deleteListed(
+  parts: RegistryParts,
+  kind: Kind,
+  { namespace = '', name, uid }: ObjectMeta,
+  options: DeleteOptions,
+  dryRun: boolean,
+): Promise<AnyObject | undefined> {
+  const target = { kind, namespace, name }
+  const preconditions = { uid, ...options.preconditions }
+  try {
+    return (await deleteObject(parts, target, { ...options, preconditions }, dryRun)).object
+  } catch (error) {
+    const row = parts.database.get(keyOfTarget(target))
+    if (!row || parseObject(row).metadata.uid !== uid) return undefined
+    throw error
+  }
 }

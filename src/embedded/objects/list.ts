@@ -1,6 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Kind } from '../../kinds/kind.ts'
-import type { KubeObject } from '../../kinds/meta.ts'
 import { badRequest } from '../../lib/errors.ts'
 import { kindKey, type ListedRow, type ObjectDatabase, type RowQuery } from '../../store/sqlite/rows.ts'
 import type { Listing, ListOptions, ListPage } from '../api.ts'
@@ -10,8 +9,8 @@ import { parseObject } from './rows.ts'
 import { buildMatcher, type Matcher } from './selection.ts'
 import { parseVersion, requireReachable, requireReadable } from './versions.ts'
 
-/** Rows read in one go: some milliseconds, which nobody notices who waits for a console (security.md, J9). */
-const STRIDE = 100
+/** Rows read or changed in one go: some milliseconds, which nobody notices who waits for a console (security.md, J9). */
+export const STRIDE = 100
 
 interface Found {
   row: ListedRow
@@ -53,27 +52,29 @@ export function openListing(database: ObjectDatabase, kind: Kind, options: ListO
   }
 }
 
-/** One page of a list, as of one version, read at once. */
-export function listObjects(database: ObjectDatabase, kind: Kind, options: ListOptions): ListPage {
-  const listing = openListing(database, kind, options)
-  const items: KubeObject[] = []
-  for (let piece = listing.next(); piece; piece = listing.next()) items.push(...piece)
-  return { items, resourceVersion: listing.resourceVersion, ...listing.rest() }
-}
-
-/** The same; others go on between its pieces. */
-export async function listObjectsInTurns(
+/** One page of a list, as of one version; others go on between its pieces. */
+export async function listObjects(
   database: ObjectDatabase,
   kind: Kind,
   options: ListOptions,
 ): Promise<ListPage> {
   const listing = openListing(database, kind, options)
-  const items: KubeObject[] = []
+  const items = listing.next() ?? []
   for (let piece = listing.next(); piece; piece = listing.next()) {
     items.push(...piece)
     await setImmediate()
   }
   return { items, resourceVersion: listing.resourceVersion, ...listing.rest() }
+}
+
+/** What was gathered before, to be sent piece by piece. */
+export function listingOf({ items, resourceVersion }: ListPage): Listing {
+  let next = 0
+  return {
+    resourceVersion,
+    next: () => (next < items.length ? items.slice(next, (next += STRIDE)) : undefined),
+    rest: () => ({}),
+  }
 }
 
 function readQuery(database: ObjectDatabase, kind: Kind, options: ListOptions): RowQuery {
