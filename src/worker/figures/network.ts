@@ -1,4 +1,4 @@
-/** What goes over cards on bridges. Cards of user-mode networks are not counted by QEMU. */
+/** What goes over cards on bridges. Why those of user-mode networks are not told of is said in docs/metrics.md. */
 import type { Tap } from '../network/bridge/tap.ts'
 import { readKernelFile } from './kernel-file.ts'
 
