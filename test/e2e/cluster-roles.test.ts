@@ -41,7 +41,7 @@ requireQemu()('API server, controller and worker as processes of their own', () 
   let guest: KubeClient
 
   beforeAll(async () => {
-    objects = stack.use(await openObjectServer([NODE]))
+    objects = stack.use(await openObjectServer({ workers: [NODE] }))
     home = await makeHome(stack)
     await allowEmulation(objects.client)
     worker = stack.use(await startWorker(objects, home, NODE))

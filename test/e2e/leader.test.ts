@@ -24,7 +24,7 @@ requireQemu()('two controllers for the same VMs', () => {
   let controllers: { process: RoleProcess; health: string }[]
 
   beforeAll(async () => {
-    objects = stack.use(await openObjectServer([NODE]))
+    objects = stack.use(await openObjectServer({ workers: [NODE] }))
     home = await makeHome(stack)
     await allowEmulation(objects.client)
     const worker = stack.use(await startWorker(objects, home, NODE))

@@ -5,7 +5,7 @@ import type { Vmi } from '../../src/kinds/kubevirt.ts'
 import { openWire } from '../helpers/broken-wire.ts'
 import { requireQemu } from '../helpers/guest.ts'
 import { depart, reaches } from '../helpers/migration.ts'
-import { TestNode } from '../helpers/two-nodes.ts'
+import { AS_ROOT, type TestNode, TwoNodes } from '../helpers/two-nodes.ts'
 import { guestVmi } from '../helpers/worker.ts'
 
 const LONG = { timeout: 300_000 }
@@ -40,23 +40,17 @@ function lookFor(text: string) {
 }
 
 requireQemu()('what is seen on the network while a guest is moved', () => {
+  let nodes: TwoNodes
   let a: TestNode
   let b: TestNode
 
   beforeAll(async () => {
     // What root's QEMU dials is on this host, where we listen in.
-    const user = { uid: 0, gid: 0 }
-    a = await TestNode.open('node-a', { user })
-    b = await TestNode.open('node-b', { user })
+    nodes = await TwoNodes.open(AS_ROOT)
+    ;({ a, b } = nodes)
   })
-  afterEach(async () => {
-    await a.clear()
-    await b.clear()
-  })
-  afterAll(async () => {
-    await a[Symbol.asyncDispose]()
-    await b[Symbol.asyncDispose]()
-  })
+  afterEach(() => nodes.clear())
+  afterAll(() => nodes[Symbol.asyncDispose]())
 
   test.each([
     ['with certificates, as controllers have it: nothing of its memory', true, 0, 0],

@@ -8,7 +8,7 @@ import { openBridge, requireBridges, sh, type TestBridge } from '../helpers/brid
 import { requireQemu } from '../helpers/guest.ts'
 import { depart, reaches } from '../helpers/migration.ts'
 import { eventually } from '../helpers/server.ts'
-import { TestNode } from '../helpers/two-nodes.ts'
+import { TestNode, TwoNodes } from '../helpers/two-nodes.ts'
 import {
   makeHome,
   refOf,
@@ -71,19 +71,18 @@ class Talk implements Disposable {
 requireBridges(requireQemu())('guests on a bridge that two nodes have', () => {
   let bridge: TestBridge
   let imagesHome: WorkerHome
+  let nodes: TwoNodes
   let a: TestNode
   let b: TestNode
 
   beforeAll(async () => {
     bridge = await openBridge('vgtest4', '10.213.11', [{ mac: MAC, last: 40 }])
     imagesHome = await makeHome()
-    const more = { images: await agentImages(imagesHome), bridges: [bridge.name] }
-    a = await TestNode.open('node-a', more)
-    b = await TestNode.open('node-b', more)
+    nodes = await TwoNodes.open({ images: await agentImages(imagesHome), bridges: [bridge.name] })
+    ;({ a, b } = nodes)
   })
   afterAll(async () => {
-    await a?.[Symbol.asyncDispose]()
-    await b?.[Symbol.asyncDispose]()
+    await nodes?.[Symbol.asyncDispose]()
     await bridge?.[Symbol.asyncDispose]()
     await imagesHome?.[Symbol.asyncDispose]()
   })

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import type { Vmi, VmiSpec } from '../../src/kinds/kubevirt.ts'
 import { requireQemu } from '../helpers/guest.ts'
 import { countingVmi, depart, printed, reaches } from '../helpers/migration.ts'
-import { gapIn, TestNode } from '../helpers/two-nodes.ts'
+import { AS_ROOT, gapIn, type TestNode, TwoNodes } from '../helpers/two-nodes.ts'
 import {
   guestImages,
   guestVmi,
@@ -43,6 +43,7 @@ function withVolumes(
 requireQemu()('disks of guests that move', () => {
   let imagesHome: WorkerHome
   let hostDisks: string
+  let nodes: TwoNodes
   let a: TestNode
   let b: TestNode
 
@@ -52,17 +53,12 @@ requireQemu()('disks of guests that move', () => {
     await images.import(BASE, [{ path: '/disk/base.img', data: Buffer.alloc(8 * MIB, 'base') }])
     hostDisks = mkdtempSync(join(tmpdir(), 'vg-shared-'))
     chmodSync(hostDisks, 0o711)
-    const more = { images, hostDiskPrefixes: [hostDisks], user: { uid: 0, gid: 0 } }
-    a = await TestNode.open('node-a', more)
-    b = await TestNode.open('node-b', more)
+    nodes = await TwoNodes.open({ ...AS_ROOT, images, hostDiskPrefixes: [hostDisks] })
+    ;({ a, b } = nodes)
   })
-  afterEach(async () => {
-    await a.clear()
-    await b.clear()
-  })
+  afterEach(() => nodes.clear())
   afterAll(async () => {
-    await a[Symbol.asyncDispose]()
-    await b[Symbol.asyncDispose]()
+    await nodes[Symbol.asyncDispose]()
     rmSync(hostDisks, { recursive: true })
     await imagesHome[Symbol.asyncDispose]()
   })

@@ -3,21 +3,22 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { requireQemu } from '../helpers/guest.ts'
 import { countsIn, makeMigrationTls, printed, QUICK, reaches } from '../helpers/migration.ts'
 import { Traveller } from '../helpers/traveller.ts'
-import { TestNode } from '../helpers/two-nodes.ts'
+import { type TestNode, TwoNodes } from '../helpers/two-nodes.ts'
 import { pidOf, requestFor } from '../helpers/worker.ts'
 
 const SLOW = { bandwidthBytes: 12 * 1024 * 1024 }
 const LONG = { timeout: 300_000 }
 
 requireQemu()('guests that move when something breaks', () => {
+  let nodes: TwoNodes
   let a: TestNode
   let b: TestNode
   let guest: Traveller | undefined
   let it: Traveller
 
   beforeAll(async () => {
-    a = await TestNode.open('node-a')
-    b = await TestNode.open('node-b')
+    nodes = await TwoNodes.open()
+    ;({ a, b } = nodes)
   })
   beforeEach(async () => {
     it = guest ??= await Traveller.boot('wanderer', a, b)
@@ -25,13 +26,9 @@ requireQemu()('guests that move when something breaks', () => {
   afterEach(async ({ task }) => {
     if (task.result?.state !== 'fail') return
     guest = undefined
-    await a.clear()
-    await b.clear()
+    await nodes.clear()
   })
-  afterAll(async () => {
-    await a[Symbol.asyncDispose]()
-    await b[Symbol.asyncDispose]()
-  })
+  afterAll(() => nodes[Symbol.asyncDispose]())
 
   test('the QEMU that waits is killed: the guest goes on where it is', LONG, async () => {
     const { from, to, vmi } = it

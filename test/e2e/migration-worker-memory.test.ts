@@ -3,7 +3,7 @@ import { openWire } from '../helpers/broken-wire.ts'
 import { requireQemu } from '../helpers/guest.ts'
 import { countsIn, depart, printed, reaches, writingVmi } from '../helpers/migration.ts'
 import { eventually } from '../helpers/server.ts'
-import { gapIn, TestNode } from '../helpers/two-nodes.ts'
+import { AS_ROOT, gapIn, type TestNode, TwoNodes } from '../helpers/two-nodes.ts'
 import { pidOf, refOf, WorkerWatch } from '../helpers/worker.ts'
 
 const MIB = 1024 ** 2
@@ -21,23 +21,17 @@ const FOLLOWS = {
 }
 
 requireQemu()('guests that write to their memory faster than it is sent', () => {
+  let nodes: TwoNodes
   let a: TestNode
   let b: TestNode
 
   beforeAll(async () => {
     // Root may handle page faults everywhere, which post-copy takes.
-    const user = { uid: 0, gid: 0 }
-    a = await TestNode.open('node-a', { user })
-    b = await TestNode.open('node-b', { user })
+    nodes = await TwoNodes.open(AS_ROOT)
+    ;({ a, b } = nodes)
   })
-  afterEach(async () => {
-    await a.clear()
-    await b.clear()
-  })
-  afterAll(async () => {
-    await a[Symbol.asyncDispose]()
-    await b[Symbol.asyncDispose]()
-  })
+  afterEach(() => nodes.clear())
+  afterAll(() => nodes[Symbol.asyncDispose]())
 
   test('stay where nothing is allowed, and arrive where they may be slowed down', LONG, async () => {
     const vmi = writingVmi('writer', WRITTEN_MIB)

@@ -6,7 +6,7 @@ import type { Vmi, VmiSpec } from '../../src/kinds/kubevirt.ts'
 import type { GuestClaim, SyncRequest } from '../../src/rpc/actions.ts'
 import { requireQemu } from '../helpers/guest.ts'
 import { depart, reaches } from '../helpers/migration.ts'
-import { TestNode } from '../helpers/two-nodes.ts'
+import { AS_ROOT, type TestNode, TwoNodes } from '../helpers/two-nodes.ts'
 import { guestVmi, refOf, requestFor, Screen, TYPING, WorkerWatch } from '../helpers/worker.ts'
 
 const MIB = 1024 ** 2
@@ -36,23 +36,19 @@ function withPlugged(vmi: Vmi, disks: Disks): Vmi {
 
 requireQemu()('guests that move with disks that were added while they ran', () => {
   let claimsDir: string
+  let nodes: TwoNodes
   let a: TestNode
   let b: TestNode
 
   beforeAll(async () => {
     claimsDir = mkdtempSync(join(tmpdir(), 'vg-claims-'))
     chmodSync(claimsDir, 0o711)
-    const more = { claimsDir, user: { uid: 0, gid: 0 } }
-    a = await TestNode.open('node-a', more)
-    b = await TestNode.open('node-b', more)
+    nodes = await TwoNodes.open({ ...AS_ROOT, claimsDir })
+    ;({ a, b } = nodes)
   })
-  afterEach(async () => {
-    await a.clear()
-    await b.clear()
-  })
+  afterEach(() => nodes.clear())
   afterAll(async () => {
-    await a[Symbol.asyncDispose]()
-    await b[Symbol.asyncDispose]()
+    await nodes[Symbol.asyncDispose]()
     rmSync(claimsDir, { recursive: true })
   })
 

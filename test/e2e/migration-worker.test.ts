@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { requireQemu } from '../helpers/guest.ts'
 import { countsIn, printed, QUICK, reaches } from '../helpers/migration.ts'
 import { Traveller } from '../helpers/traveller.ts'
-import { gapIn, TestNode } from '../helpers/two-nodes.ts'
+import { gapIn, type TestNode, TwoNodes } from '../helpers/two-nodes.ts'
 import { pidOf, Screen, TYPING } from '../helpers/worker.ts'
 
 /** Slow enough that something can happen on the way. */
@@ -11,15 +11,15 @@ const SLOW = { bandwidthBytes: 4 * 1024 * 1024 }
 const LONG = { timeout: 300_000 }
 
 requireQemu()('guests move between two workers of one machine', () => {
+  let nodes: TwoNodes
   let a: TestNode
   let b: TestNode
   let guest: Traveller | undefined
   let it: Traveller
 
   beforeAll(async () => {
-    const migrationNetworks = { fast: '127.87.0.9' }
-    a = await TestNode.open('node-a', { migrationNetworks })
-    b = await TestNode.open('node-b', { migrationNetworks })
+    nodes = await TwoNodes.open({ migrationNetworks: { fast: '127.87.0.9' } })
+    ;({ a, b } = nodes)
   })
   beforeEach(async () => {
     it = guest ??= await Traveller.boot('wanderer', a, b)
@@ -27,13 +27,9 @@ requireQemu()('guests move between two workers of one machine', () => {
   afterEach(async ({ task }) => {
     if (task.result?.state !== 'fail') return
     guest = undefined
-    await a.clear()
-    await b.clear()
+    await nodes.clear()
   })
-  afterAll(async () => {
-    await a[Symbol.asyncDispose]()
-    await b[Symbol.asyncDispose]()
-  })
+  afterAll(() => nodes[Symbol.asyncDispose]())
 
   test(
     'a migration that is cancelled on its way leaves the guest where it is, and the next one succeeds',

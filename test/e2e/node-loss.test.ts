@@ -32,7 +32,7 @@ requireQemu()('a node that is not heard of', () => {
 
   beforeEach(async () => {
     stack = new AsyncDisposableStack()
-    objects = stack.use(await openObjectServer(NAMES))
+    objects = stack.use(await openObjectServer({ workers: NAMES }))
     home = await makeHome(stack)
     await allowEmulation(objects.client)
     workers = new Map()

@@ -44,7 +44,7 @@ requireQemu()('two API servers, of which one after the other is restarted', () =
   let clients: KubeClient[]
 
   beforeAll(async () => {
-    objects = stack.use(await openObjectServer([NODE]))
+    objects = stack.use(await openObjectServer({ workers: [NODE] }))
     home = await makeHome(stack)
     await allowEmulation(objects.client)
     const address = addressOf(stack.use(await startWorker(objects, home, NODE)))

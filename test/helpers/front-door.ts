@@ -39,7 +39,7 @@ export interface FrontDoor extends AsyncDisposable {
 /** Opens one whose ConfigMap allows `front-proxy-client` of `ca`. */
 export async function openFrontDoor(): Promise<FrontDoor> {
   await using stack = new AsyncDisposableStack()
-  const objects = stack.use(await openObjectServer(['node01']))
+  const objects = stack.use(await openObjectServer({ workers: ['node01'] }))
   const people = await makeAuthority("people's authority")
   const ca = await makeAuthority('front proxy authority')
   const proxy = await ca.issue({ usage: 'client', commonName: 'front-proxy-client' })

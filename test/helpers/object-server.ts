@@ -4,6 +4,7 @@ import { openCertificateStore, type CertificateStore } from '../../certs/store.t
 import { openSchemas } from '../../src/embedded/schemas/open.ts'
 import { openKubeClient, type KubeClient } from '../../src/kube/client.ts'
 import { systemClock } from '../../src/lib/clock.ts'
+import type { Log } from '../../src/lib/log.ts'
 import { openEmbeddedApi } from '../../src/roles/embedded-api.ts'
 import { buildEmbeddedServer } from '../../src/roles/embedded-server.ts'
 import { openRoleMetrics } from '../../src/roles/metrics.ts'
@@ -25,8 +26,19 @@ export interface ObjectServer extends AsyncDisposable {
   kubeconfigOf(namespace: string, name: string): Promise<string>
 }
 
-/** Opens one with all that an installation begins with. `workers`: nodes that get a certificate. */
-export async function openObjectServer(workers: readonly string[] = []): Promise<ObjectServer> {
+/** What a test may want to be different. */
+export interface ObjectServerOptions {
+  /** Nodes that get a certificate. */
+  workers?: readonly string[]
+  /** Where it is written down who did what; nowhere where absent. */
+  audit?: Log
+}
+
+/** Opens one with all that an installation begins with. */
+export async function openObjectServer({
+  workers = [],
+  audit,
+}: ObjectServerOptions = {}): Promise<ObjectServer> {
   await using stack = new AsyncDisposableStack()
   const dir = await mkdtemp('/tmp/virtgate-objects-')
   stack.defer(() => rm(dir, { recursive: true, force: true }))
@@ -57,6 +69,7 @@ export async function openObjectServer(workers: readonly string[] = []): Promise
     schemas,
     metrics: openRoleMetrics(log),
     log,
+    ...(audit && { audit }),
   })
   stack.defer(() => app.close())
   const url = await app.listen({ host: '127.0.0.1', port: 0 })

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { onTestFinished } from 'vitest'
 import { WebSocket, type ClientOptions } from 'ws'
 import type { ServerOptions } from '../../src/http/server.ts'
 import type { Stream, Subresource } from '../../src/subresources/subresource.ts'
@@ -49,13 +50,14 @@ export interface StreamServer extends TestApi {
   dial(path: string, protocols?: string[], options?: ClientOptions): WebSocket
 }
 
-/** A server without TLS that listens, with the given subresources. */
+/** A server that listens, with the given subresources, without TLS unless `options` say so; it ends with the test. */
 export async function serveStreams(
   subresources: readonly Subresource[],
   given: Parameters<typeof apiOf>[0] = {},
   options: Partial<ServerOptions> = {},
 ): Promise<StreamServer> {
   const api = apiOf(given, { subresources, ...options })
+  onTestFinished(() => api.app.close())
   await api.app.listen({ port: 0, host: '127.0.0.1' })
   const address = api.app.server.address()
   if (typeof address !== 'object' || !address) throw new Error('not listening')

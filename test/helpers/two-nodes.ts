@@ -94,6 +94,39 @@ export class TestNode implements AsyncDisposable {
   }
 }
 
+/** Nodes whose QEMUs are root's, who may handle page faults everywhere and dials no other host than this one. */
+export const AS_ROOT: Partial<WorkerOptions> = { user: { uid: 0, gid: 0 } }
+
+/** Two nodes of this machine that are set up alike: guests move from the one to the other. */
+export class TwoNodes implements AsyncDisposable {
+  readonly a: TestNode
+  readonly b: TestNode
+
+  private constructor(a: TestNode, b: TestNode) {
+    this.a = a
+    this.b = b
+  }
+
+  static async open(more: Partial<WorkerOptions> = {}): Promise<TwoNodes> {
+    await using stack = new AsyncDisposableStack()
+    const a = stack.use(await TestNode.open('node-a', more))
+    const b = await TestNode.open('node-b', more)
+    stack.move()
+    return new TwoNodes(a, b)
+  }
+
+  /** Ends all guests of both. */
+  async clear(): Promise<void> {
+    await this.a.clear()
+    await this.b.clear()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.a[Symbol.asyncDispose]()
+    await this.b[Symbol.asyncDispose]()
+  }
+}
+
 const LIMIT_MS = 60_000
 const PAUSE_MS = 50
 

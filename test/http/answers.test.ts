@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { request } from 'node:http'
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { ServerOptions } from '../../src/http/server.ts'
 import { conflict } from '../../src/lib/errors.ts'
 import type { Clock } from '../../src/lib/clock.ts'
@@ -11,14 +11,9 @@ import type { Action, Call, Content, Download, Query } from '../../src/subresour
 import { ALICE, apiOf, BASE, type TestApi } from '../helpers/api.ts'
 import { serveStreams, until, VMI_PATH, type StreamServer } from '../helpers/stream-server.ts'
 
-const open: { app: { close(): unknown } }[] = []
-afterEach(async () => {
-  await Promise.all(open.splice(0).map(({ app }) => app.close()))
-})
-
 function api(subresource: Action | Query | Download, options: Partial<ServerOptions> = {}): TestApi['app'] {
   const made = apiOf({}, { subresources: [subresource], ...options })
-  open.push(made)
+  onTestFinished(() => made.app.close())
   return made.app
 }
 
@@ -80,7 +75,6 @@ describe('a query', () => {
   test('reads its body over a socket, too', async () => {
     const echo = async ({ body }: Call) => ({ body: body.toString() })
     const server = await serveStreams([queryOf(echo, { fields: { a: 'string' } })])
-    open.push(server)
     const headers = { ...ALICE, 'content-length': '9' }
     const call = request({ host: '127.0.0.1', port: server.port, path: url, headers })
     call.end('{"a":"b"}')
@@ -197,7 +191,6 @@ describe('a download', () => {
     const body = new Readable({ read() {} })
     const content = async () => ({ mediaType: 'text/plain', body })
     const server: StreamServer = await serveStreams([downloadOf(content, 'text/plain')], {}, options)
-    open.push(server)
     const call = request({ host: '127.0.0.1', port: server.port, path: url, headers: ALICE })
     call.on('error', () => {})
     call.end()
@@ -261,7 +254,6 @@ test('the answer to a refused handshake is short enough to be read, whatever it 
       open: () => Promise.reject(conflict({ group: 'kubevirt.io', kind: 'x' }, 'n'.repeat(253), long)),
     },
   ])
-  open.push(server)
   const socket = server.dial('/question')
   socket.on('error', () => {})
   const [, response] = await once(socket, 'unexpected-response')

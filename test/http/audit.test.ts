@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { request } from 'node:http'
-import { afterEach, expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import type { KubeObject } from '../../src/kinds/meta.ts'
 import type { ServerOptions } from '../../src/http/server.ts'
 import { conflict } from '../../src/lib/errors.ts'
@@ -12,11 +12,6 @@ import { pause } from '../../src/subresources/pause.ts'
 import type { Action, Call, Query } from '../../src/subresources/subresource.ts'
 import { ALICE, apiOf, memoryLog, vmiOf } from '../helpers/api.ts'
 import { refusalOf, serveStreams, StreamGuest, streamOf, until, VMI_PATH } from '../helpers/stream-server.ts'
-
-const open: { app: { close(): unknown } }[] = []
-afterEach(async () => {
-  await Promise.all(open.splice(0).map(({ app }) => app.close()))
-})
 
 interface SeenEvent {
   about: string
@@ -73,7 +68,7 @@ const PAUSE = {
 
 function api(subresource: Action | Query, options: Partial<ServerOptions>) {
   const made = apiOf({}, { subresources: [subresource], ...options })
-  open.push(made)
+  onTestFinished(() => made.app.close())
   return made.app
 }
 
@@ -184,7 +179,6 @@ test('whoever leaves before the answer is written down', async () => {
     {},
     options,
   )
-  open.push(server)
   const call = request({ ...PAUSE, path: PAUSE.url, host: '127.0.0.1', port: server.port })
   call.on('error', () => {})
   call.end()
@@ -208,7 +202,6 @@ test('a stream is written down when it opens and when it closes, with what went 
     { name: 'console' },
   )
   const server = await serveStreams([console], {}, options)
-  open.push(server)
   const socket = server.dial('/console')
   await once(socket, 'open')
   await until(() => lines().length === 1)
@@ -248,7 +241,6 @@ test('a stream that is refused is written down once, and so are connections of w
     { name: 'portforward', paths: ['/:port'], halfClose: true },
   )
   const server = await serveStreams([forward], {}, options)
-  open.push(server)
   await refusalOf(server.dial('/portforward/22'))
   await until(() => lines().length === 1)
   expect(lines()).toMatchObject([{ text: 'action refused', code: 409, params: { port: '22' } }])
@@ -281,7 +273,6 @@ test.each<[string, string[], object, object]>([
     const { options, lines } = records()
     const guest = new StreamGuest()
     const server = await serveStreams([exec(guest)], {}, options)
-    open.push(server)
     const socket = server.dial(EXEC, names)
     await once(socket, 'open')
     socket.send(Buffer.from('\0secret'))
@@ -301,7 +292,6 @@ test('a program that may not be run is written down with its arguments', async (
   const denied = { authorizer: { review: async () => ({ allowed: false, reason: '' }) } }
   const { options, lines } = records()
   const server = await serveStreams([exec(new StreamGuest())], {}, { ...options, ...denied })
-  open.push(server)
   await refusalOf(server.dial(EXEC))
   expect(lines()).toMatchObject([{ code: 403, command: ['passwd', '-d', 'a\\u{a}b', ''] }])
   expect(JSON.stringify(lines())).not.toContain('secret')
@@ -310,7 +300,6 @@ test('a program that may not be run is written down with its arguments', async (
 test('a program that its client leaves is written down without an outcome', async () => {
   const { options, lines } = records()
   const server = await serveStreams([exec(new StreamGuest())], {}, options)
-  open.push(server)
   const socket = server.dial(EXEC)
   await once(socket, 'open')
   socket.close(1000)

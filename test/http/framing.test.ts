@@ -1,21 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { WebSocket } from 'ws'
 import { DATAGRAM_LIMIT, frameDatagram } from '../../src/lib/datagrams.ts'
 import type { Stream } from '../../src/subresources/subresource.ts'
 import { serveStreams, StreamGuest, streamOf, until } from '../helpers/stream-server.ts'
 
-const open: { app: { close(): unknown } }[] = []
-afterEach(async () => {
-  await Promise.all(open.splice(0).map(({ app }) => app.close()))
-})
-
 async function join(more: Partial<Stream>, protocols?: string[]) {
   const guest = new StreamGuest()
   const server = await serveStreams([streamOf(async () => guest, more)])
-  open.push(server)
   const socket = server.dial('/test', protocols)
   const messages: Buffer[] = []
   socket.on('message', (data: Buffer) => messages.push(data))

@@ -64,5 +64,4 @@ test('an idle session is alive after 30 minutes behind a proxy that cuts idle co
   guest.push('still here')
   expect(String((await once(socket, 'message'))[0])).toBe('still here')
   socket.terminate()
-  await app.close()
 })

@@ -16,24 +16,16 @@ import {
   type StreamServer,
 } from '../helpers/stream-server.ts'
 
-const open: StreamServer[] = []
 const toClose: { close(): unknown }[] = []
-afterEach(async () => {
+afterEach(() => {
   for (const one of toClose.splice(0)) one.close()
-  await Promise.all(open.splice(0).map(({ app }) => app.close()))
 })
 
 async function serve(
   options: Partial<ServerOptions> = {},
   dialGuest: Stream['open'] = async () => new StreamGuest(),
 ): Promise<StreamServer> {
-  const server = await serveStreams(
-    [streamOf(dialGuest), streamOf(dialGuest, { name: 'other' })],
-    {},
-    options,
-  )
-  open.push(server)
-  return server
+  return serveStreams([streamOf(dialGuest), streamOf(dialGuest, { name: 'other' })], {}, options)
 }
 
 async function join(server: StreamServer, user = 'alice', vmi = 'vm1'): Promise<WebSocket> {

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { beforeEach, expect, test } from 'vitest'
 import type { WebSocket } from 'ws'
 import type { User } from '../../src/auth/access.ts'
 import type { ServerOptions } from '../../src/http/server.ts'
@@ -19,11 +19,6 @@ import {
   VMI_PATH,
   type StreamServer,
 } from '../helpers/stream-server.ts'
-
-const open: StreamServer[] = []
-afterEach(async () => {
-  await Promise.all(open.splice(0).map(({ app }) => app.close()))
-})
 
 let guests: StreamGuest[] = []
 let now = 0
@@ -46,9 +41,7 @@ const console: Stream = streamOf(
 const port: Stream = { ...console, name: 'portforward', paths: ['/:port', '/:port/:protocol'] }
 
 async function serve(options: Partial<ServerOptions> = {}): Promise<StreamServer> {
-  const server = await serveStreams([console, port], { vmi: vmiOf() }, { clock, ...options })
-  open.push(server)
-  return server
+  return serveStreams([console, port], { vmi: vmiOf() }, { clock, ...options })
 }
 
 async function getTicket(

@@ -24,7 +24,7 @@ function watched() {
 async function serve(open: () => Promise<StreamGuest>, options: Partial<ServerOptions> = {}, name = 'test') {
   const { watch, read } = watched()
   const server = await serveStreams([streamOf(open, { name })], { vmi: vmiOf() }, { watch, ...options })
-  return { ...server, read, [Symbol.asyncDispose]: () => server.app.close() }
+  return { ...server, read }
 }
 
 test('requests are told by route, verb and code, and by the name of no object', async () => {
@@ -71,7 +71,7 @@ test('how long requests wait for their turn is told, and how many are turned awa
 
 test('bytes of a stream are told while it is open, and are kept when it has ended', async () => {
   const guest = new StreamGuest()
-  await using server = await serve(async () => guest)
+  const server = await serve(async () => guest)
   const socket = server.dial('/test')
   await once(socket, 'open')
   const bytes = async () => {
@@ -105,7 +105,7 @@ test.each<[string, (guest: StreamGuest) => void]>([
   ['behind', (guest) => guest.destroy(new StreamEnded('behind'))],
 ])('a stream that ends as %s is told as that', async (reason, end) => {
   const guest = new StreamGuest()
-  await using server = await serve(async () => guest)
+  const server = await serve(async () => guest)
   const socket = server.dial('/test')
   await once(socket, 'open')
   const closed = once(socket, 'close')
@@ -123,7 +123,7 @@ test('a user who loses the right, and a client that vanishes, are told apart', a
   let isAllowed = true
   const clock = createFakeClock()
   const authorizer = { review: async () => ({ allowed: isAllowed, reason: '' }) }
-  await using server = await serve(async () => new StreamGuest(), {
+  const server = await serve(async () => new StreamGuest(), {
     authorizer,
     clock,
     limits: { reviewMs: 1000 },
@@ -149,7 +149,7 @@ test.each([
   ['vmi', { maxSessionsPerVmi: 1 }],
   ['server', { maxSessions: 1 }],
 ])('a stream above the limit of the %s is told as refused', async (limit, limits) => {
-  await using server = await serve(async () => new StreamGuest(), { limits })
+  const server = await serve(async () => new StreamGuest(), { limits })
   const socket = server.dial('/test')
   await once(socket, 'open')
   expect((await refusalOf(server.dial('/test'))).code).toBe(429)

@@ -1,49 +1,16 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import supertest from 'supertest'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openCertificateStore, type CertificateStore } from '../../certs/store.ts'
-import { openSchemas } from '../../src/embedded/schemas/open.ts'
-import { systemClock } from '../../src/lib/clock.ts'
-import { NodeDirectory } from '../../src/rpc/nodes.ts'
-import { openEmbeddedApi } from '../../src/roles/embedded-api.ts'
-import { buildEmbeddedServer } from '../../src/roles/embedded-server.ts'
-import { openRoleMetrics } from '../../src/roles/metrics.ts'
-import { openLog } from '../../src/roles/log.ts'
+import { openObjectServer, type ObjectServer } from '../helpers/object-server.ts'
 
-const open = new AsyncDisposableStack()
-const log = openLog('silent')
-let certificates: CertificateStore
-let url: string
-
+let server: ObjectServer
 beforeAll(async () => {
-  const dir = await mkdtemp(join(tmpdir(), 'embedded-'))
-  open.defer(() => rm(dir, { recursive: true }))
-  certificates = open.use(
-    await openCertificateStore({ dir: join(dir, 'pki'), hosts: ['127.0.0.1'], onError: () => {} }),
-  )
-  const schemas = openSchemas()
-  const parts = { durability: 'normal', architecture: 'amd64', clock: systemClock, log } as const
-  const embedded = open.use(await openEmbeddedApi({ file: ':memory:', shapes: schemas, ...parts }))
-  const nodes = open.use(new NodeDirectory(log))
-  const app = buildEmbeddedServer({
-    embedded,
-    nodes,
-    events: { record() {} },
-    certificates,
-    schemas,
-    metrics: openRoleMetrics(log),
-    log,
-  })
-  open.defer(() => app.close())
-  url = await app.listen({ host: '127.0.0.1', port: 0 })
+  server = await openObjectServer()
 })
-afterAll(() => open.disposeAsync())
+afterAll(() => server[Symbol.asyncDispose]())
 
-const anonymous = (path: string) => supertest(url).get(path).ca(certificates.current().ca)
+const anonymous = (path: string) => supertest(server.url).get(path).ca(server.certificates.current().ca)
 const asAdmin = (path: string) => {
-  const { cert, key } = certificates.current().admin
+  const { cert, key } = server.certificates.current().admin
   return anonymous(path).cert(cert).key(key)
 }
 const SUBRESOURCES = '/apis/subresources.kubevirt.io'

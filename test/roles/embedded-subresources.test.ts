@@ -1,61 +1,26 @@
 /** The subresource group as embedded mode serves it: beside the Kubernetes API, over TLS, with RBAC. */
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import supertest from 'supertest'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
-import { openCertificateStore, type CertificateStore } from '../../certs/store.ts'
-import { openSchemas } from '../../src/embedded/schemas/open.ts'
 import { resourceNameOf } from '../../src/http/subresource-path.ts'
-import { systemClock } from '../../src/lib/clock.ts'
-import { NodeDirectory } from '../../src/rpc/nodes.ts'
-import { openEmbeddedApi } from '../../src/roles/embedded-api.ts'
-import { buildEmbeddedServer } from '../../src/roles/embedded-server.ts'
-import { openRoleMetrics } from '../../src/roles/metrics.ts'
-import { openLog } from '../../src/roles/log.ts'
 import { subresources } from '../../src/subresources/index.ts'
 import { memoryLog } from '../helpers/api.ts'
+import { openObjectServer, type ObjectServer } from '../helpers/object-server.ts'
 
-const open = new AsyncDisposableStack()
 const audit = memoryLog()
-let certificates: CertificateStore
-let url: string
-
+let server: ObjectServer
 beforeAll(async () => {
-  const log = openLog('silent')
-  const dir = await mkdtemp(join(tmpdir(), 'embedded-'))
-  open.defer(() => rm(dir, { recursive: true }))
-  certificates = open.use(
-    await openCertificateStore({ dir: join(dir, 'pki'), hosts: ['127.0.0.1'], onError: () => {} }),
-  )
-  const schemas = openSchemas()
-  const parts = { durability: 'normal', architecture: 'amd64', clock: systemClock, log } as const
-  const embedded = open.use(await openEmbeddedApi({ file: ':memory:', shapes: schemas, ...parts }))
-  const nodes = open.use(new NodeDirectory(log))
-  const events = { record() {} }
-  const app = buildEmbeddedServer({
-    embedded,
-    nodes,
-    events,
-    certificates,
-    schemas,
-    metrics: openRoleMetrics(log),
-    log,
-    audit,
-  })
-  open.defer(() => app.close())
-  url = await app.listen({ host: '127.0.0.1', port: 0 })
+  server = await openObjectServer({ audit })
 })
-afterAll(() => open.disposeAsync())
+afterAll(() => server[Symbol.asyncDispose]())
 
 type Agent = ReturnType<ReturnType<typeof supertest>['get']>
 const asAdmin = (request: Agent): Agent => {
-  const { ca, admin } = certificates.current()
+  const { ca, admin } = server.certificates.current()
   return request.ca(ca).cert(admin.cert).key(admin.key)
 }
-const get = (path: string) => asAdmin(supertest(url).get(path))
+const get = (path: string) => asAdmin(supertest(server.url).get(path))
 const G = '/apis/subresources.kubevirt.io'
 
 interface Discovered {
@@ -103,8 +68,8 @@ test('documents have tags, and are not sent twice', async () => {
 })
 
 test('the profiler is for administrators, and off', async () => {
-  const { ca } = certificates.current()
-  const nobody = await supertest(url).get('/dump-profiler').ca(ca)
+  const { ca } = server.certificates.current()
+  const nobody = await supertest(server.url).get('/dump-profiler').ca(ca)
   const { status, body } = await get('/dump-profiler')
   expect([nobody.status, status, body.message]).toEqual([
     401,
@@ -115,7 +80,7 @@ test('the profiler is for administrators, and off', async () => {
 
 test('what an administrator does is in the audit log', async () => {
   audit.lines.length = 0
-  await asAdmin(supertest(url).put(`${G}/v1/namespaces/default/virtualmachines/absent/start`))
+  await asAdmin(supertest(server.url).put(`${G}/v1/namespaces/default/virtualmachines/absent/start`))
   expect(audit.lines).toMatchObject([
     {
       text: 'action refused',
@@ -125,9 +90,9 @@ test('what an administrator does is in the audit log', async () => {
 })
 
 test('a wrong ticket opens nothing, whatever certificate is shown with it', async () => {
-  const { ca, admin } = certificates.current()
+  const { ca, admin } = server.certificates.current()
   const path = `${G}/v1/namespaces/default/virtualmachineinstances/x/console?ticket=wrong`
-  const socket = new WebSocket(url.replace('https', 'wss') + path, { ca, ...admin })
+  const socket = new WebSocket(server.url.replace('https', 'wss') + path, { ca, ...admin })
   socket.on('error', () => {})
   const [, response] = await once(socket, 'unexpected-response')
   expect(response.statusCode).toBe(401)

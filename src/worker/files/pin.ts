@@ -31,7 +31,9 @@ const NAME_BYTES = 6
  *
  * A QEMU taken over by its guest could put a link in the place of its socket that leads to a socket of somebody
  * with more rights (CVE-2026-7374). So the file itself, never what a link leads to, is given a second name that
- * is out of QEMU's reach, and only that name is looked at and connected to.
+ * is out of QEMU's reach, and only that name is looked at and connected to. Whose it is, its owner says: each guest's QEMU
+ * has a user of its own (`user.ts`). The pid of the peer, which Node has no way to ask for, would add something only where a
+ * container has too few users for that.
  *
  * Waits for the socket while `alive`; throws the reason of `signal` and `UntrustedSocket`.
  */

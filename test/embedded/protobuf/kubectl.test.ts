@@ -1,66 +1,24 @@
 import { execFile, spawnSync } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { writeKubeconfig } from '../../../certs/kubeconfig.ts'
-import { openCertificateStore } from '../../../certs/store.ts'
-import { openSchemas } from '../../../src/embedded/schemas/open.ts'
-import { systemClock } from '../../../src/lib/clock.ts'
-import { openEmbeddedApi } from '../../../src/roles/embedded-api.ts'
-import { buildEmbeddedServer } from '../../../src/roles/embedded-server.ts'
-import { openRoleMetrics } from '../../../src/roles/metrics.ts'
-import { createFakeNodes } from '../../helpers/fake-node.ts'
-import { silentLog } from '../../helpers/object-registry.ts'
+import { openObjectServer, type ObjectServer } from '../../helpers/object-server.ts'
 
 const hasKubectl = spawnSync('kubectl', ['version', '--client']).status === 0
 if (!hasKubectl) process.stderr.write('SKIPPING kubectl and protobuf: no kubectl on the PATH.\n')
 
-interface TestServer extends AsyncDisposable {
-  /** A directory with a kubeconfig. */
-  dir: string
-}
-
-/** All that answers kubectl, without nodes. */
-async function startServer(): Promise<TestServer> {
-  await using stack = new AsyncDisposableStack()
-  const dir = await mkdtemp(join(tmpdir(), 'virtgate-protobuf-'))
-  stack.defer(() => rm(dir, { recursive: true }))
-  const schemas = openSchemas()
-  const embedded = stack.use(
-    await openEmbeddedApi({
-      file: join(dir, 'objects.db'),
-      durability: 'normal',
-      shapes: schemas,
-      architecture: 'amd64',
-      clock: systemClock,
-      log: silentLog,
-    }),
-  )
-  const certificates = stack.use(
-    await openCertificateStore({ dir: join(dir, 'pki'), hosts: ['127.0.0.1'], onError: () => {} }),
-  )
-  const app = buildEmbeddedServer({
-    embedded,
-    metrics: openRoleMetrics(silentLog),
-    nodes: createFakeNodes({}),
-    events: { record() {} },
-    certificates,
-    schemas,
-    log: silentLog,
-  })
-  stack.defer(() => app.close())
-  const server = await app.listen({ host: '127.0.0.1', port: 0 })
-  const { ca, admin } = certificates.current()
-  await writeKubeconfig(join(dir, 'kubeconfig'), {
-    server,
+/** All that answers kubectl, without nodes, and a kubeconfig of an administrator beside it. */
+async function startServer(): Promise<ObjectServer> {
+  const server = await openObjectServer()
+  const { ca, admin } = server.certificates.current()
+  await writeKubeconfig(join(server.dir, 'kubeconfig'), {
+    server: server.url,
     ca,
     clientCert: admin.cert,
     clientKey: admin.key,
     namespace: 'default',
   })
-  const open = stack.move()
-  return { dir, [Symbol.asyncDispose]: () => open.disposeAsync() }
+  return server
 }
 
 interface Run {
@@ -70,7 +28,7 @@ interface Run {
 }
 
 describe.skipIf(!hasKubectl)('what kubectl sends in protobuf arrives', () => {
-  let server: TestServer
+  let server: ObjectServer
   beforeAll(async () => {
     server = await startServer()
   })
