@@ -197,7 +197,7 @@ export class Guest implements AsyncDisposable {
           record: this.#record,
           parts: this.#parts,
           files: guestFiles(this.#parts.dirs, this.#record.state.guest.uid),
-          machine: this.#life.machine,
+          machine: this.#life.crew.machine,
           expect: (request) => (this.#life.incoming = request),
           giveUp: () => this.#life.startOver(),
         })
@@ -252,7 +252,7 @@ export class Guest implements AsyncDisposable {
     const { hasSerial, logsSerial, phase, guest } = this.#record.state
     if (!hasSerial) throw badRequest('the guest has no serial console: autoattachSerialConsole is false')
     if (logsSerial === false) throw badRequest('what the guest prints is not kept: logSerialConsole is false')
-    const { machine } = this.#life
+    const { machine } = this.#life.crew
     if (machine?.consoleLog) return machine.consoleLog
     if (phase === 'Running') throw serviceUnavailable(`QEMU of the guest ${guest.name} does not answer`)
     const { dirs, clock, log } = this.#parts
@@ -273,7 +273,7 @@ export class Guest implements AsyncDisposable {
     if (phase !== 'Running') throw refuse(guest, 'VMI is not running')
     if (removal) throw refuse(guest, 'VMI is being stopped')
     if (isHandedOver(migration)) throw refuse(guest, 'VMI has just moved to another node: try again')
-    const { machine } = this.#life
+    const { machine } = this.#life.crew
     if (!machine) throw serviceUnavailable(`QEMU of the guest ${guest.name} does not answer`)
     if (machine.ended) throw refuse(guest, 'VMI has just ended')
     return machine
@@ -282,12 +282,13 @@ export class Guest implements AsyncDisposable {
   /** What the guest's agent has said last. Throws 409 where the guest does not run, or has none. */
   agentInfo(): AgentInfo {
     this.machine()
-    return this.#life.agent.info()
+    return this.#life.crew.agent.info()
   }
 
   /** What is read of the guest for metrics; `undefined` where it does not run, or nobody has said yet what it is to be. */
   observed(): ObservedGuest | undefined {
-    const { machine, request, agent } = this.#life
+    const { crew, request } = this.#life
+    const { machine, agent } = crew
     const { state } = this.#record
     if (!machine || machine.ended || !request || state.phase !== 'Running') return undefined
     return {
@@ -301,7 +302,7 @@ export class Guest implements AsyncDisposable {
 
   /** What running programs in the guest takes, besides its machine. */
   agentWork(): { state: Readonly<GuestState>; execs: Execs } {
-    return { state: this.#record.state, execs: this.#life.agent.execs }
+    return { state: this.#record.state, execs: this.#life.crew.agent.execs }
   }
 
   /** Its cards on bridges, as they are written down. */
@@ -315,7 +316,7 @@ export class Guest implements AsyncDisposable {
     port: PortForwardOptions,
     signal: AbortSignal,
   ): Promise<Duplex | undefined> {
-    return this.#life.dialPort(machine, port, signal)
+    return this.#life.crew.dialPort(machine, port, signal)
   }
 
   /** Leaves the guest running. */

@@ -1,46 +1,31 @@
-import type { Duplex } from 'node:stream'
 import { isFinal } from '../../kinds/kubevirt.ts'
-import type { IncomingRequest, PortForwardOptions, SyncRequest } from '../../rpc/actions.ts'
+import type { IncomingRequest, SyncRequest } from '../../rpc/actions.ts'
 import { isHeld } from '../fence/hold.ts'
 import type { GuestFiles } from '../files/paths.ts'
 import { abandonBackup, tendBackup } from '../backup/tend.ts'
-import { dialGuestPort } from '../network/guest-port.ts'
-import type { Tap } from '../network/bridge/tap.ts'
 import { tendTaps } from '../network/bridge/tend.ts'
 import { tendGuest } from '../hotplug/tend.ts'
-import { GuestAgent } from '../agent/guest-agent.ts'
-import { Probes } from '../probes/probes.ts'
-import { describeFailure, MigrationFailed } from '../migration/failure.ts'
+import { describeFailure } from '../migration/failure.ts'
 import { Mover } from '../migration/mover.ts'
-import { receiveGuest } from '../migration/receive.ts'
 import * as moves from '../migration/state.ts'
-import type { WorkerParts } from '../parts.ts'
 import { adoptGuest } from './adopt.ts'
-import type { Bell } from './bell.ts'
-import { endOfMachine, type GuestEnd, keepEnd, LOST_ARRIVAL } from './end.ts'
+import { arrive, outcomeOf } from './arrival.ts'
+import { Crew, type CrewOptions } from './crew.ts'
+import { type GuestEnd, keepEnd } from './end.ts'
 import { classify } from './failure.ts'
 import { forget, release } from './leave.ts'
 import type { Machine } from './machine.ts'
 import { observe } from './observe.ts'
-import type { GuestRecord } from './record.ts'
-import { causeOfDeath } from './orphans.ts'
 import type { StartOptions } from './start.ts'
 import { Starter } from './starter.ts'
 import { soonest, type Wait } from './soonest.ts'
 import { shutDownForGood } from './shut-down.ts'
 import { endQemu } from './stop.ts'
-import type { Turns } from './turns.ts'
 
 /** What a guest lives by. */
-export interface LifeOptions {
-  parts: WorkerParts
+export interface LifeOptions extends CrewOptions {
   files: GuestFiles
-  record: GuestRecord
-  bell: Bell
-  turns: Turns
   onGone: () => void
-  /** Cards of the node's other guests that are on bridges. */
-  others: () => readonly Tap[]
 }
 
 /** What to do after a step: look again, at once or at the next ring or after a time; or nothing any more. */
@@ -61,10 +46,8 @@ export class Life implements AsyncDisposable {
   request: SyncRequest | undefined
   /** The guest that is to come from another node, as far as this worker has been told since it started. */
   incoming: IncomingRequest | undefined
-  /** The QEMU that we are connected to. */
-  machine: Machine | undefined
-  readonly agent: GuestAgent
-  readonly #probes: Probes
+  /** The QEMU that we are connected to, and what goes along with it. */
+  readonly crew: Crew
   readonly #options: LifeOptions
   readonly #mover: Mover
   readonly #closing = new AbortController()
@@ -74,17 +57,10 @@ export class Life implements AsyncDisposable {
 
   constructor(options: LifeOptions) {
     this.#options = options
-    const { record, turns, parts, files } = options
+    const { record, parts, files } = options
     this.#starter = new Starter({ parts, record, closing: this.#closing.signal })
     this.#mover = new Mover({ record, files, clock: parts.clock, log: parts.log })
-    this.#probes = new Probes({
-      record,
-      clock: parts.clock,
-      log: parts.log,
-      dial: (machine, port, signal) => this.dialPort(machine, { port, protocol: 'tcp' }, signal),
-      onFailure: () => options.bell.ring(),
-    })
-    this.agent = new GuestAgent({ record, turns, clock: parts.clock, log: parts.log })
+    this.crew = new Crew(options)
   }
 
   /** Begins; resolves when there is nothing to be done at once. */
@@ -100,27 +76,11 @@ export class Life implements AsyncDisposable {
     this.#options.bell.ring()
   }
 
-  /** A connection to a port in the guest, as `dialGuestPort` makes it. */
-  async dialPort(
-    machine: Machine,
-    port: PortForwardOptions,
-    signal: AbortSignal,
-  ): Promise<Duplex | undefined> {
-    const { record, parts, others } = this.#options
-    const { taps, clock, log } = parts
-    return dialGuestPort(port, { machine, record, others: others(), taps, clock, log, signal })
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort()
-    this.machine?.drain()
-    this.agent.close()
-    this.#probes.close()
+    this.crew.close()
     await this.#running
-    await this.machine?.[Symbol.asyncDispose]()
-    await this.#probes[Symbol.asyncDispose]()
-    await this.agent[Symbol.asyncDispose]()
-    this.machine = undefined
+    await this.crew[Symbol.asyncDispose]()
   }
 
   async #run(onCalm: () => void): Promise<void> {
@@ -129,7 +89,7 @@ export class Life implements AsyncDisposable {
     while (!signal.aborted) {
       // Starting and stopping take their time; whoever waits for calm waits for adoption alone.
       const { launch, phase, removal } = this.#options.record.state
-      if (!launch || isFinal(phase) || (this.machine && removal)) onCalm()
+      if (!launch || isFinal(phase) || (this.crew.machine && removal)) onCalm()
       const next = await this.#step().catch((error: unknown) => this.#stumble(error))
       if (next === 'gone') break
       if (next === 'again') continue
@@ -150,10 +110,10 @@ export class Life implements AsyncDisposable {
 
   async #step(): Promise<Next> {
     const { state } = this.#options.record
-    if (!this.machine && state.launch && !isFinal(state.phase)) return this.#adopt()
+    if (!this.crew.machine && state.launch && !isFinal(state.phase)) return this.#adopt()
     if (state.removal && !this.#isComingBack()) return this.#options.turns.run(() => this.#remove())
     if (isFinal(state.phase)) return this.#rest()
-    if (this.machine) return this.#options.turns.run(() => this.#look())
+    if (this.crew.machine) return this.#options.turns.run(() => this.#look())
     if (moves.isArriving(state.migration)) return this.#receive(state.migration)
     // It runs elsewhere, and what was left of it here has ended.
     if (moves.isHandedOver(state.migration)) return {}
@@ -165,13 +125,13 @@ export class Life implements AsyncDisposable {
     if (adopted === 'again') return 'again'
     if ('end' in adopted) return this.#finish(adopted.end)
     if (!('machine' in adopted)) return adopted
-    this.machine = adopted.machine
+    this.crew.machine = adopted.machine
     return 'again'
   }
 
   async #look(): Promise<Next> {
     const { record, parts, files } = this.#options
-    const { machine } = this
+    const { machine } = this.crew
     // Another step may have come in between.
     const isLeaving = record.state.removal && !this.#isComingBack()
     if (!machine || isLeaving || isFinal(record.state.phase)) return 'again'
@@ -190,9 +150,7 @@ export class Life implements AsyncDisposable {
     })
     if ('end' in seen) return this.#finish(seen.end)
     if (step) return 'again' in seen ? 'again' : soonest(seen, step)
-    this.agent.look(machine)
-    this.#probes.look(machine, this.request?.vmi.spec)
-    const { failure } = this.#probes
+    const failure = this.crew.look(machine, this.request)
     if (failure) return this.#finish({ phase: 'Failed', reason: 'LivenessProbeFailed', message: failure })
     if ('again' in seen) return 'again'
     const backup = await tendBackup({ machine, record, files, clock: parts.clock })
@@ -210,46 +168,38 @@ export class Life implements AsyncDisposable {
   /** QEMU is gone. */
   async #ended(machine: Machine): Promise<Next> {
     const { record, files } = this.#options
-    const { migration } = record.state
-    if (moves.isHandedOver(migration)) {
-      await this.#leave()
-      await record.keep({ process: undefined, launch: undefined })
-      return 'again'
-    }
-    if (!moves.isArriving(migration) || moves.mayHaveRun(migration))
-      return this.#finish(await endOfMachine(machine, files))
-    return this.#notArrived(new MigrationFailed('internal', await causeOfDeath(machine.process, files)))
+    const outcome = await outcomeOf(machine, record, files)
+    if ('end' in outcome) return this.#finish(outcome.end)
+    if ('notArrived' in outcome) return this.#notArrived(outcome.notArrived)
+    await this.crew.leave()
+    await record.keep({ process: undefined, launch: undefined })
+    return 'again'
   }
 
   /** Whether a guest that is to be removed is still being sent: it is taken back first. */
   #isComingBack(): boolean {
     const { record, parts } = this.#options
     const { migration, removal } = record.state
-    if (!removal || !this.machine || this.machine.ended || moves.isElsewhere(migration)) return false
+    if (!removal || !this.crew.machine || this.crew.machine.ended || moves.isElsewhere(migration))
+      return false
     return moves.isSending(migration) && parts.clock.now() < removal.deadlineMs + COME_BACK_MS
   }
 
   /** A guest from another node: makes ready for it, or says why it will not come. */
   async #receive(move: moves.IncomingState): Promise<Next> {
     const { record } = this.#options
-    if (move.step === 'failed') return {}
-    if (moves.mayHaveRun(move)) return this.#finish(LOST_ARRIVAL)
-    if (move.step !== 'preparing')
-      return this.#notArrived(new MigrationFailed('internal', 'QEMU ended before the guest had arrived'))
     const { incoming } = this
-    if (!incoming) {
-      record.change({ message: 'waiting to be told again of the guest that is to come' })
+    this.#isReleased = false
+    const arrived = await arrive(move, incoming, this.#starter, this.#startOptions())
+    if ('end' in arrived) return this.#finish(arrived.end)
+    if ('notArrived' in arrived) return this.#notArrived(arrived.notArrived)
+    if ('waiting' in arrived) {
+      if (arrived.waiting !== undefined) record.change({ message: arrived.waiting })
       return {}
     }
-    this.#isReleased = false
-    try {
-      const options = this.#startOptions()
-      this.machine = await this.#starter.run((signal) => receiveGuest(incoming, { ...options, signal }))
-      this.request ??= incoming.sync
-      return 'again'
-    } catch (error) {
-      return this.#notArrived(error)
-    }
+    this.crew.machine = arrived.machine
+    this.request ??= incoming?.sync
+    return 'again'
   }
 
   /** Only once no QEMU is left it is said that the guest has not come: it never will. */
@@ -286,7 +236,7 @@ export class Life implements AsyncDisposable {
     }
     const tried = await this.#starter.try(this.request, this.#startOptions())
     if (tried === 'again' || !('machine' in tried)) return tried
-    this.machine = tried.machine
+    this.crew.machine = tried.machine
     return 'again'
   }
 
@@ -299,7 +249,7 @@ export class Life implements AsyncDisposable {
     const { record, parts, files, bell, onGone } = this.#options
     const { phase, migration } = record.state
     if (!isFinal(phase) && !moves.isElsewhere(migration))
-      await shutDownForGood(this.machine, { parts, record, bell, signal: this.#closing.signal })
+      await shutDownForGood(this.crew.machine, { parts, record, bell, signal: this.#closing.signal })
     await this.#letGo()
     await forget(files)
     parts.publish({ type: 'removed', guest: record.state.guest })
@@ -317,19 +267,12 @@ export class Life implements AsyncDisposable {
   async #letGo(): Promise<void> {
     const { record, parts, files } = this.#options
     const { process } = record.state
-    if (process) await endQemu(process, this.machine, this.#closing.signal)
-    await this.#leave()
+    if (process) await endQemu(process, this.crew.machine, this.#closing.signal)
+    await this.crew.leave()
     await abandonBackup(record, parts.clock)
     await parts.taps.remove(record.state.taps ?? [])
     await release(files)
     this.#isReleased = true
     await record.keep({ process: undefined, launch: undefined, taps: undefined })
-  }
-
-  async #leave(): Promise<void> {
-    await this.#probes.leave()
-    await this.agent.leave()
-    await this.machine?.[Symbol.asyncDispose]()
-    this.machine = undefined
   }
 }
