@@ -1,6 +1,5 @@
 /** The listener at which workers get their certificates. Security: E1, E4, H2. */
 import type { X509Certificate } from 'node:crypto'
-import { constants } from 'node:crypto'
 import type { ServerOptions } from 'node:https'
 import type { TLSSocket } from 'node:tls'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
@@ -19,6 +18,7 @@ import { badRequest, StatusError, unauthorized } from '../lib/errors.ts'
 import { buildFailureLimit } from '../lib/failure-limit.ts'
 import { isRecord } from '../lib/json.ts'
 import type { Log } from '../lib/log.ts'
+import { STRICT_SERVER_TLS } from '../lib/strict-tls.ts'
 import { cutConnectionsAtClose } from './connections.ts'
 import { answerUnknownPaths } from './not-found.ts'
 import { buildErrorHandler } from './status.ts'
@@ -139,8 +139,7 @@ function httpsOptions(tls: EnrolmentTls): ServerOptions {
 
 /** The authorities are sent along: a worker that knows nothing but their hashes has to see them. */
 function contextOptions({ cert, key, ca }: EnrolmentTls) {
-  const secureOptions = constants.SSL_OP_NO_TICKET
-  return { cert: `${cert}\n${ca}`, key, ca, minVersion: 'TLSv1.3' as const, secureOptions }
+  return { cert: `${cert}\n${ca}`, key, ca, ...STRICT_SERVER_TLS }
 }
 
 /** The worker whose certificate was verified in the handshake and is good still. Throws 401. */

@@ -3,6 +3,7 @@ import type { ResourceQuota } from '../kinds/quota.ts'
 import { PODS, RESOURCE_QUOTAS, VMIS } from '../kinds/table.ts'
 import type { Clock } from '../lib/clock.ts'
 import { hasReason, tooManyRequests } from '../lib/errors.ts'
+import { retryRaces } from '../lib/races.ts'
 import type { ObjectReader, ObjectWriter } from '../store/store.ts'
 import { addAmounts, differenceOf, largerOf, readSums, type Amounts } from './amounts.ts'
 import { resourceName } from './charges.ts'
@@ -27,8 +28,8 @@ export interface ClusterLedgerParts {
   clock: Pick<Clock, 'now'>
 }
 
-/** Times a batch is tried again on what others have written meanwhile. */
-const TRIES = 10
+/** Somebody else has written a quota, or removed it, since it was read. */
+const RACES = ['Conflict', 'NotFound']
 const RETRY_SECONDS = 1
 
 interface Waiting {
@@ -81,22 +82,31 @@ export function buildClusterLedger(parts: ClusterLedgerParts): QuotaLedger {
 }
 
 async function serveBatch(parts: ClusterLedgerParts, namespace: string, batch: Waiting[]): Promise<void> {
-  for (let attempt = 1; attempt <= TRIES; attempt++) {
-    const pages = await openPages(parts, namespace)
-    const guests = new Map(parts.guests(namespace).map((vmi) => [vmi.metadata.uid, vmi]))
-    const refusals = batch.map(({ write }) => judge(pages, write, guests, parts.clock.now()))
-    if (!(await savePages(parts, pages))) continue
-    for (const [index, { resolve, reject }] of batch.entries()) {
-      const refusal = refusals[index]
-      if (refusal === undefined) resolve()
-      else reject(refusal)
-    }
-    return
-  }
-  throw tooManyRequests(
-    `the quotas of ${namespace} are changed by too many at once: try again`,
-    RETRY_SECONDS,
+  const refusals = await retryRaces(RACES, () => judgeBatch(parts, namespace, batch)).catch(
+    (error: unknown) => {
+      if (!hasReason(error, ...RACES)) throw error
+      const message = `the quotas of ${namespace} are changed by too many at once: try again`
+      throw tooManyRequests(message, RETRY_SECONDS)
+    },
   )
+  for (const [index, { resolve, reject }] of batch.entries()) {
+    const refusal = refusals[index]
+    if (refusal === undefined) resolve()
+    else reject(refusal)
+  }
+}
+
+/** Writes down what the batch takes; answers the refusals, by place. Throws one of `RACES` where somebody was faster. */
+async function judgeBatch(
+  parts: ClusterLedgerParts,
+  namespace: string,
+  batch: readonly Waiting[],
+): Promise<unknown[]> {
+  const pages = await openPages(parts, namespace)
+  const guests = new Map(parts.guests(namespace).map((vmi) => [vmi.metadata.uid, vmi]))
+  const refusals = batch.map(({ write }) => judge(pages, write, guests, parts.clock.now()))
+  await savePages(parts, pages)
+  return refusals
 }
 
 async function openPages({ store, guests, clock }: ClusterLedgerParts, namespace: string): Promise<Page[]> {
@@ -173,17 +183,10 @@ function release(page: Page, uid: string): void {
   if (page.reservations.delete(uid)) page.isChanged = true
 }
 
-/** Whether all that has changed was written; false where somebody was faster. */
-async function savePages({ store }: ClusterLedgerParts, pages: readonly Page[]): Promise<boolean> {
+async function savePages({ store }: ClusterLedgerParts, pages: readonly Page[]): Promise<void> {
   for (const { quota, used, reservations, isChanged } of pages) {
     if (!isChanged) continue
     const changed = withReservations(withGuestUsage(quota, used), reservations)
-    try {
-      await store.update(RESOURCE_QUOTAS, changed, { subresource: 'status' })
-    } catch (error) {
-      if (hasReason(error, 'Conflict', 'NotFound')) return false
-      throw error
-    }
+    await store.update(RESOURCE_QUOTAS, changed, { subresource: 'status' })
   }
-  return true
 }

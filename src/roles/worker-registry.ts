@@ -10,16 +10,13 @@ import {
   workerLeaseName,
 } from '../kinds/worker-lease.ts'
 import type { Clock } from '../lib/clock.ts'
-import { hasReason } from '../lib/errors.ts'
 import { isSameJson } from '../lib/json.ts'
 import type { Log } from '../lib/log.ts'
+import { retryRaces } from '../lib/races.ts'
 import { openInformer } from '../store/informer.ts'
 import type { ObjectReader, ObjectWatcher, ObjectWriter } from '../store/store.ts'
 import { formatAddress, nodeOf, type NodeAddress } from './node-list.ts'
 import type { NodeSource } from './node-source.ts'
-
-/** How often a registration is tried where somebody else writes the same Lease. */
-const TRIES = 5
 
 /**
  * Makes a worker known, or known at another address: from then on every controller and API server calls it. It is not
@@ -31,18 +28,13 @@ export async function registerWorker(
   clock: Pick<Clock, 'now'>,
 ): Promise<Lease> {
   const name = workerLeaseName(worker.name)
-  for (let left = TRIES; ; left--) {
-    try {
-      const present = await store.get(LEASES, worker.namespace, name)
-      if (!present) return await store.create(LEASES, buildLease(worker, clock))
-      const metadata = withWorkerAddress(present.metadata, formatAddress(worker))
-      const next = { ...present, metadata, spec: { ...present.spec, holderIdentity: worker.name } }
-      return isSameJson(next, present) ? present : await store.update(LEASES, next)
-    } catch (error) {
-      const isRace = hasReason(error, 'AlreadyExists', 'Conflict')
-      if (!isRace || left <= 1) throw error
-    }
-  }
+  return retryRaces(['AlreadyExists', 'Conflict'], async () => {
+    const present = await store.get(LEASES, worker.namespace, name)
+    if (!present) return store.create(LEASES, buildLease(worker, clock))
+    const metadata = withWorkerAddress(present.metadata, formatAddress(worker))
+    const next = { ...present, metadata, spec: { ...present.spec, holderIdentity: worker.name } }
+    return isSameJson(next, present) ? present : store.update(LEASES, next)
+  })
 }
 
 function buildLease(worker: NodeAddress & { namespace: string }, clock: Pick<Clock, 'now'>): Draft<Lease> {

@@ -1,8 +1,8 @@
-import { constants } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { systemClock, type Clock } from '../lib/clock.ts'
+import { STRICT_SERVER_TLS } from '../lib/strict-tls.ts'
 import { DRAIN_MS, Handler, type HandlerOptions } from './handler.ts'
 import { STREAM_BUFFER_BYTES, type RpcTls } from './wire.ts'
 
@@ -62,6 +62,5 @@ export function buildRpcServer(options: RpcServerOptions): RpcServer {
 }
 
 function contextOptions({ cert, key, ca }: RpcTls) {
-  // Without tickets no session outlives a decision about its certificate.
-  return { cert, key, ca, minVersion: 'TLSv1.3' as const, secureOptions: constants.SSL_OP_NO_TICKET }
+  return { cert, key, ca, ...STRICT_SERVER_TLS }
 }

@@ -7,6 +7,7 @@ import { isRecord } from '../lib/json.ts'
 import { monotonicMs, systemClock } from '../lib/clock.ts'
 import { NotLeading, type Leadership } from '../lib/leadership.ts'
 import { BadMessage } from '../lib/bad-message.ts'
+import { STRICT_TLS } from '../lib/strict-tls.ts'
 import { LEADER_HEADER, PROOF_HEADER, readProof } from './fence.ts'
 import { expectServer } from './identity.ts'
 import { readLines } from './lines.ts'
@@ -243,7 +244,7 @@ export class Transport implements AsyncDisposable {
   #tlsOptions() {
     const { cert, key, ca } = this.#tls
     const checkServerIdentity = expectServer(this.#options.serverUri)
-    return { cert, key, ca, minVersion: 'TLSv1.3' as const, checkServerIdentity }
+    return { cert, key, ca, ...STRICT_TLS, checkServerIdentity }
   }
 
   #buildAgent(): Agent {

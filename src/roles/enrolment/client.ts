@@ -16,6 +16,7 @@ import {
 import { refusal } from '../../kube/client.ts'
 import { Agent, request } from '../../lib/http-client.ts'
 import { isRecord } from '../../lib/json.ts'
+import { STRICT_TLS } from '../../lib/strict-tls.ts'
 import { keyHash } from '../../lib/pem.ts'
 import { expectServer } from '../../rpc/identity.ts'
 
@@ -85,7 +86,7 @@ export class EnrolmentClient {
    */
   async fetchAuthority(hashes: readonly string[], signal: AbortSignal): Promise<string> {
     // Not verified by TLS, as there is nothing to verify it by: the hash decides.
-    const socket = connect({ ...this.#address(), rejectUnauthorized: false, minVersion: 'TLSv1.3' })
+    const socket = connect({ ...this.#address(), rejectUnauthorized: false, ...STRICT_TLS })
     try {
       await once(socket, 'secureConnect', { signal: limit(signal) })
       const found = shownBy(socket).find((pem) => hashes.includes(keyHash(pem)))
@@ -128,7 +129,7 @@ export class EnrolmentClient {
     const checkServerIdentity = expectServer(roleUri({ role: 'controller' }))
     // A connection for each call: there is one in half a minute, and the pair may be another one by then.
     const dispatcher = new Agent({
-      connect: { ca, minVersion: 'TLSv1.3', checkServerIdentity, ...(cert !== undefined && { cert, key }) },
+      connect: { ca, ...STRICT_TLS, checkServerIdentity, ...(cert !== undefined && { cert, key }) },
       headersTimeout: 0,
       bodyTimeout: 0,
       maxResponseSize: MOST_BYTES,

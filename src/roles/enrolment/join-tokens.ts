@@ -4,7 +4,8 @@ import { isSecretOf, parseJoinToken, parseKeptToken, type KeptToken } from '../.
 import { LEASES, SECRETS } from '../../kinds/table.ts'
 import { workerLeaseName } from '../../kinds/worker-lease.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { hasReason, StatusError, unauthorized } from '../../lib/errors.ts'
+import { StatusError, unauthorized } from '../../lib/errors.ts'
+import { retryRaces } from '../../lib/races.ts'
 import type { ObjectReader, ObjectWriter } from '../../store/store.ts'
 import { decodeSecret, encodeSecret } from '../certificates/secret-data.ts'
 
@@ -22,28 +23,20 @@ export interface JoinTokenParts {
   clock: Pick<Clock, 'now'>
 }
 
-/** How often the same Secret is tried where others use up tokens at the same time. */
-const TRIES = 10
-
 /**
  * Uses up a token. It is good once: for one node and one key, which may come again where the answer was lost, as nobody
  * else has that key. Throws 401 and 403.
  */
 export async function useJoinToken(parts: JoinTokenParts, text: string, candidate: Candidate): Promise<void> {
   const { id, secret } = readToken(text)
-  for (let left = TRIES; ; left--) {
+  // Others may use up this one or another one at the same time: then it is looked at again.
+  await retryRaces(['Conflict'], async () => {
     const object = await parts.store.get(SECRETS, parts.namespace, JOIN_TOKENS_SECRET)
     const kept = parseKeptToken(object && decodeSecret(object)[id])
     if (!object || !kept || !isSecretOf(kept, secret)) throw unauthorized('nobody knows this join token')
     if (!(await mayUse(parts, kept, candidate))) return
-    try {
-      await parts.store.update(SECRETS, withUsed(object, id, kept, candidate, parts.clock))
-      return
-    } catch (error) {
-      // Somebody else has used up this one or another one: looked at again.
-      if (!hasReason(error, 'Conflict') || left <= 1) throw error
-    }
-  }
+    await parts.store.update(SECRETS, withUsed(object, id, kept, candidate, parts.clock))
+  })
 }
 
 function readToken(text: string) {
