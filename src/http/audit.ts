@@ -9,7 +9,7 @@ import type { EventRecorder } from '../store/events.ts'
 import { decodeOptions } from '../subresources/body.ts'
 import type { Subresource } from '../subresources/subresource.ts'
 import { closingEventOf, eventOf, type AuditEvent } from './audit-events.ts'
-import { allValues, paramsOf } from './call.ts'
+import { allValues, isAnswered, paramsOf } from './call.ts'
 import type { SessionResult } from './session.ts'
 import { toRefusal } from './status.ts'
 import { resourceNameOf } from './subresource-path.ts'
@@ -86,7 +86,7 @@ export class Auditor {
 
   #noteClosed(request: FastifyRequest, reply: FastifyReply): void {
     const trail = this.#trailOf(request)
-    if (trail.isOver || reply.raw.writableFinished) return
+    if (trail.isOver || isAnswered(reply.raw)) return
     // What goes on until the client has seen enough ends like this.
     if (reply.raw.headersSent) {
       this.#noteAnswer(request, reply.statusCode)

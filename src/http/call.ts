@@ -129,15 +129,21 @@ function firstValues(query: unknown): Call['query'] {
 
 /** The part of an answer that tells whether the client is still there. */
 interface Answer {
+  readonly writableEnded: boolean
   readonly writableFinished: boolean
   once(name: 'close', run: () => void): unknown
+}
+
+/** Whether the client has got all of it. HTTP/2 finishes what its client has left, too, though nobody has ended it. */
+export function isAnswered({ writableEnded, writableFinished }: Omit<Answer, 'once'>): boolean {
+  return writableEnded && writableFinished
 }
 
 /** Aborts when the client goes away before it has its answer. */
 export function signalOf(answer: Answer): AbortSignal {
   const controller = new AbortController()
   answer.once('close', () => {
-    if (!answer.writableFinished) controller.abort(new Error('the client went away'))
+    if (!isAnswered(answer)) controller.abort(new Error('the client went away'))
   })
   return controller.signal
 }
