@@ -12,7 +12,7 @@ import type { SessionCounter } from '../metrics/sessions.ts'
 import type { Parts, Subresource } from '../subresources/subresource.ts'
 import { Auditor, type AuditLog } from './audit.ts'
 import { identify, redeemTicket, type Identification } from './authenticate.ts'
-import { signalOf } from './call.ts'
+import { isAnswered, signalOf } from './call.ts'
 import { LANE_LIMITS, openLane } from './lane.ts'
 import { cutConnectionsAtClose } from './connections.ts'
 import { closeIdleConnections } from './idle-connections.ts'
@@ -134,12 +134,20 @@ function ownKeys(): () => readonly Uint8Array[] {
   return () => keys
 }
 
+/** The client went away before it had an answer. */
+const ABANDONED = 499
+
 /** Streams that were opened have no answer, and what they come to is told at their end. */
 function watchAnswers(app: FastifyInstance, watch: ServerWatch): void {
-  app.addHook('onResponse', async ({ routeOptions: { url }, is404, verb, method }, reply) => {
-    const route = is404 ? undefined : url
-    const request = { route, verb: verb ?? method.toLowerCase(), code: reply.statusCode }
-    watch.answered(request, reply.elapsedTime)
+  app.addHook('onRequest', async (request, { raw }) => {
+    const since = performance.now()
+    // Also comes where the client leaves: a watch goes on until its client has seen enough.
+    raw.once('close', () => {
+      const { routeOptions, is404, ws, verb = request.method.toLowerCase() } = request
+      if (ws && !isAnswered(raw)) return
+      const code = raw.headersSent ? raw.statusCode : ABANDONED
+      watch.answered({ route: is404 ? undefined : routeOptions.url, verb, code }, performance.now() - since)
+    })
   })
 }
 

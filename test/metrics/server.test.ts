@@ -1,6 +1,8 @@
 /** What an API server tells of its requests and streams, asked over HTTP. */
 import { once } from 'node:events'
-import { expect, test } from 'vitest'
+import { Readable } from 'node:stream'
+import { Agent, request } from 'undici'
+import { expect, onTestFinished, test } from 'vitest'
 import type { ServerOptions } from '../../src/http/server.ts'
 import { StreamEnded } from '../../src/lib/stream-end.ts'
 import { openMetrics } from '../../src/metrics/exposition.ts'
@@ -8,6 +10,7 @@ import { watchServer } from '../../src/metrics/server.ts'
 import { ALICE, apiOf, BASE, memoryLog, vmiOf } from '../helpers/api.ts'
 import { parseExposition, readText, valueOf } from '../helpers/exposition.ts'
 import { createFakeClock, turnUntil } from '../helpers/fake-clock.ts'
+import { makeAuthority, servingPair } from '../helpers/pki.ts'
 import { refusalOf, serveStreams, StreamGuest, streamOf } from '../helpers/stream-server.ts'
 
 const ROUTE =
@@ -36,19 +39,54 @@ test('requests are told by route, verb and code, and by the name of no object', 
   await app.inject({ url: `${vmis}/vm1/guestosinfo` })
   await app.inject({ method: 'PUT', url: `${vmis}/vm1/pause`, headers: ALICE })
   await app.inject({ url: '/no/such/path', headers: ALICE })
-  const text = await read()
-  const counts = parseExposition(text)
-    .get('virtgate_request_duration_seconds')
-    ?.samples.filter(({ name }) => name.endsWith('_count'))
-    .map(({ labels, value }) => ({ ...labels, value }))
-  expect(counts).toEqual([
+  const counts = async () =>
+    parseExposition(await read())
+      .get('virtgate_request_duration_seconds')
+      ?.samples.filter(({ name }) => name.endsWith('_count'))
+      .map(({ labels, value }) => ({ ...labels, value }))
+  await expect.poll(counts, SOON).toEqual([
     { route: ROUTE, verb: 'get', code: '404', value: 50 },
     { route: ROUTE, verb: 'get', code: '401', value: 1 },
     { route: ROUTE.replace('guestosinfo', 'pause'), verb: 'update', code: '503', value: 1 },
     { route: '<none>', verb: 'get', code: '404', value: 1 },
   ])
-  expect(text).not.toContain('made-up')
+  expect(await read()).not.toContain('made-up')
 })
+
+test.each(['http/1.1', 'h2'] as const)(
+  'requests whose client leaves are told over %s, with the code that they had or 499',
+  async (protocol) => {
+    const { watch, read } = watched()
+    const authority = await makeAuthority()
+    const { app } = apiOf({}, { watch, tls: await servingPair(authority) })
+    onTestFinished(() => app.close())
+    const never = new Promise<void>(() => {})
+    const open = { config: { access: 'open' as const } }
+    app.get('/never', open, async () => never)
+    app.get('/endless', open, async () => Readable.from(endless(never)))
+    const url = await app.listen({ port: 0, host: '127.0.0.1' })
+    const dispatcher = new Agent({ allowH2: protocol === 'h2', connect: { ca: authority.cert } })
+    const leave = new AbortController()
+    const unanswered = request(`${url}/never`, { dispatcher, signal: leave.signal })
+    const { body } = await request(`${url}/endless`, { dispatcher, signal: leave.signal })
+    leave.abort()
+    await expect(Promise.all([unanswered, body.text()])).rejects.toThrow('aborted')
+    const counts = async () => {
+      const text = await read()
+      return [
+        { route: '/never', verb: 'get', code: '499' },
+        { route: '/endless', verb: 'get', code: '200' },
+      ].map((labels) => valueOf(text, 'virtgate_request_duration_seconds_count', labels))
+    }
+    await expect.poll(counts, SOON).toEqual([1, 1])
+    await dispatcher.destroy()
+  },
+)
+
+async function* endless(never: Promise<void>): AsyncGenerator<string> {
+  yield 'first'
+  await never
+}
 
 test('how long requests wait for their turn is told, and how many are turned away', async () => {
   const { watch, read } = watched()
