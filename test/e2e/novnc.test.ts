@@ -14,15 +14,13 @@ import { request } from '../helpers/raw-request.ts'
 import { eventually, startServer, type TestServer } from '../helpers/server.ts'
 import { awaitPhase, bootVm, openConsole, paths } from '../helpers/vms.ts'
 
-/**
- * Connects, and keeps what becomes of it. The request before is for Chromium: of a server that asks for a certificate it
- * opens a WebSocket only once it knows that it has none to show, which it finds out by any other request.
- */
+/** Connects, and keeps what becomes of it. Why there is a request before is said in docs/console-and-display.md. */
 const PAGE = `<!doctype html><title>test</title><body><script type="module">
 import RFB from '/novnc/core/rfb.js'
+window.ask = (url) => fetch(new URL('/healthz', url.replace(/^ws/, 'http')), { mode: 'no-cors' })
 window.show = async (url, wsProtocols) => {
   window.state = 'connecting'
-  await fetch(new URL('/healthz', url.replace(/^ws/, 'http')), { mode: 'no-cors', credentials: 'include' })
+  await ask(url)
   document.querySelector('#screen')?.remove()
   const screen = document.createElement('div')
   screen.id = 'screen'
@@ -118,6 +116,22 @@ requireBrowser(requireQemu())('noVNC in a browser, behind an embedded server', (
     expect(await connect(page, url, PLAIN)).toBe('401')
     expect(await connect(page, await ticketUrl(), PLAIN)).toBe('connected')
     await page.close()
+  })
+
+  test('a new browser opens a WebSocket once it has asked for anything else', async () => {
+    await using fresh = await openBrowser(server.client.config.server)
+    const page = await fresh.open(allowed.origin)
+    await page.waitForFunction('window.isReady')
+    const url = JSON.stringify(await ticketUrl())
+    const opening = `new Promise((resolve) => {
+      const socket = new WebSocket(${url}, ['${PLAIN}'])
+      socket.onopen = () => resolve('open')
+      socket.onclose = ({ code }) => resolve(code)
+    })`
+    // The server has not heard of it: the ticket is still good.
+    expect(await page.evaluate(opening)).toBe(1006)
+    await page.evaluate(`ask(${url})`)
+    expect(await page.evaluate(opening)).toBe('open')
   })
 
   test('a page of another origin opens nothing, ticket or not', async () => {
