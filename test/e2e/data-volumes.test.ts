@@ -204,6 +204,25 @@ requireQemu()('a DataVolume', () => {
     expect(await beginningOf(server, 'default', 'second')).toContain('last-words')
   })
 
+  test('waits for room in the quota, and says so', async () => {
+    await using server = await startServer()
+    const quota = (most: string) => ({
+      apiVersion: 'v1',
+      kind: 'ResourceQuota',
+      metadata: metadata('storage'),
+      spec: { hard: { 'requests.storage': most } },
+    })
+    await applied(server, quota('8Mi'))
+    await applied(server, dataVolume('big', { ...storage('16Mi'), source: { blank: {} } }))
+    const waiting = await volumeIn(server, 'big', 'Pending')
+    expect(findCondition(waiting.status?.conditions, 'Ready')).toMatchObject({
+      reason: 'ErrExceededQuota',
+      message: expect.stringContaining('requests.storage'),
+    })
+    await applied(server, quota('32Mi'))
+    await volumeIn(server, 'big', 'Succeeded')
+  })
+
   test('that people write may have what they may have, and stays as it was written', async () => {
     await using server = await startServer()
     await makeGolden(server)

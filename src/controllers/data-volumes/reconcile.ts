@@ -4,6 +4,7 @@ import type { PersistentVolumeClaim } from '../../kinds/core.ts'
 import { isFinal } from '../../kinds/kubevirt.ts'
 import { PVCS, VMIS } from '../../kinds/table.ts'
 import { claimNamesOf } from '../../kinds/volumes.ts'
+import { hasReason } from '../../lib/errors.ts'
 import type { Informer } from '../../store/cache.ts'
 import type { ClaimFiles, ClaimPlace } from '../claims/files.ts'
 import { CLAIM_FINALIZER } from '../claims/reconcile.ts'
@@ -63,14 +64,22 @@ async function fill(
 }
 
 async function makeClaim(
-  { store }: DataVolumeContext,
+  { store, again }: DataVolumeContext,
   volume: DataVolume,
   source: PersistentVolumeClaim | undefined,
 ): Promise<DataVolumeNews> {
   const claim = buildClaim(volume, source && readClaim(source))
   if (typeof claim === 'string') return failed('ErrIncompatiblePVC', claim)
-  await store.create(PVCS, claim)
-  return underWay
+  try {
+    await store.create(PVCS, claim)
+    return underWay
+  } catch (error) {
+    if (hasReason(error, 'Invalid')) return failed('ErrClaimNotValid', error.message)
+    if (!hasReason(error, 'Forbidden')) throw error
+    // A quota, which may have room later.
+    again()
+    return waiting('ErrExceededQuota', error.message)
+  }
 }
 
 /** In two passes: that it is cloned is told before. */
