@@ -6,6 +6,7 @@ import type { Clock } from '../lib/clock.ts'
 import { noSuchPath, unauthorized } from '../lib/errors.ts'
 import { isRecord } from '../lib/json.ts'
 import type { Call, Parts, Subresource } from '../subresources/subresource.ts'
+import type { ServerWatch } from '../metrics/server.ts'
 import type { SessionCounter } from '../metrics/sessions.ts'
 import type { Auditor } from './audit.ts'
 import type { Sessions } from './sessions.ts'
@@ -48,6 +49,8 @@ export interface RouteParts {
   isOriginAllowed: (request: FastifyRequest) => boolean
   /** Told of sessions that carry bytes. */
   sessionCounter?: SessionCounter
+  /** Told of streams. */
+  watch?: ServerWatch
 }
 
 /** Whose subresource is meant; without a name where it stands in the namespace. Throws 404 for what nothing is called. */

@@ -89,7 +89,9 @@ async function dial(
     const call = callOf(request, deps, signalOf(reply.raw))
     const framing = stream.framing?.(call) ?? 'bytes'
     allowProtocols(request.raw, framing)
+    const since = performance.now()
     const guest = await stream.open(call)
+    deps.watch?.dialled(stream.name, performance.now() - since)
     return { guest, framing, seat, handOver: closeTogether(request, guest, seat) }
   } catch (error) {
     seat[Symbol.dispose]()

@@ -26,6 +26,8 @@ export interface ServerWatch {
   turnedAway(lane: string): void
   /** `limit` names what was reached. */
   refusedStream(type: string, limit: string): void
+  /** A node has connected a stream to its guest. */
+  dialled(type: string, tookMs: number): void
   /** `bytes` is read at each scrape until what this answers is told why the stream has ended. */
   openedStream(type: string, bytes: () => StreamBytes): (reason: string) => void
 }
@@ -38,6 +40,7 @@ export function watchServer(metrics: Metrics): ServerWatch {
   const durations = metrics.histogram('virtgate_request_duration_seconds')
   const waits = metrics.histogram('virtgate_request_queue_wait_seconds')
   const turnedAway = metrics.counter('virtgate_requests_turned_away_total')
+  const dials = metrics.histogram('virtgate_stream_open_duration_seconds')
   const refused = metrics.counter('virtgate_streams_refused_total')
   const templates = new Map<string, string>()
   const templateOf = (route: string): string => {
@@ -55,6 +58,7 @@ export function watchServer(metrics: Metrics): ServerWatch {
     waited: (lane, tookMs) => waits.observe({ lane }, tookMs * MS),
     turnedAway: (lane) => turnedAway.add({ lane }),
     refusedStream: (type, limit) => refused.add({ type, limit }),
+    dialled: (type, tookMs) => dials.observe({ type }, tookMs * MS),
     openedStream: countStreams(metrics),
   }
 }

@@ -38,6 +38,12 @@ test('what KubeVirt has is told, or stands in the list of what is not, and why',
   for (const reason of Object.values(NOT_BUILT)) expect(reason.length).toBeGreaterThan(20)
 })
 
+test('each of our own is explained to who reads the documentation', () => {
+  const text = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8')
+  const own = Object.keys(FAMILIES).filter((name) => name.startsWith('virtgate_'))
+  expect(own.filter((name) => !new RegExp(`\`${name}[\`{]`).test(text))).toEqual([])
+})
+
 test('names that KubeVirt does not have are of the process or begin with ours', () => {
   const others = Object.keys(FAMILIES).filter((name) => !name.startsWith('kubevirt_'))
   expect(others.filter((name) => !/^(virtgate|process|nodejs)_/.test(name))).toEqual([])

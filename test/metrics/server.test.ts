@@ -134,6 +134,8 @@ test('bytes of a stream are told while it is open, and are kept when it has ende
     )
     .toBe(1)
   expect(await bytes()).toEqual([3, 10])
+  const dials = 'virtgate_stream_open_duration_seconds_count'
+  expect(valueOf(await server.read(), dials, { type: 'test' })).toBe(1)
 })
 
 test.each<[string, (guest: StreamGuest) => void]>([

@@ -41,6 +41,11 @@ export const OWN_FAMILIES = {
     'lane',
   ),
   virtgate_streams_refused_total: counter('Streams refused, by the limit that was reached', 'type', 'limit'),
+  virtgate_stream_open_duration_seconds: histogram(
+    'Time until a node had connected a stream to its guest',
+    ANSWERS,
+    'type',
+  ),
   virtgate_stream_bytes_total: counter('Bytes that streams have carried', 'type', 'direction'),
   virtgate_streams_closed_total: counter('Streams that have ended, and why', 'type', 'reason'),
   virtgate_admission_duration_seconds: histogram(
