@@ -60,7 +60,8 @@ test('an API server waits for its certificates and serves once a controller has 
   const map = '/api/v1/namespaces/kubevirt/configmaps/virtgate-internal-ca'
   const trust = await objects.client.call<ConfigMap>({ method: 'GET', path: map })
   for (const name of ['virtgate-apiserver-certs', 'virtgate-controller-certs', 'virtgate-enrolment-certs']) {
-    const pair = await secret(name)
+    // They are made one after the other, and the API server waits for its own alone.
+    const pair = await eventually(`${name} is there`, 30_000, () => secret(name).catch(() => undefined))
     expect(pair['ca.crt']).toBe(trust.data?.['ca.crt'])
     expect(isSignedBy(pair['tls.crt'] ?? '', pair['ca.crt'] ?? '')).toBe(true)
   }
