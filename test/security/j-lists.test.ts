@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events'
 import { connect, type ClientHttp2Session } from 'node:http2'
+import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { CONFIGMAPS } from '../../src/kinds/table.ts'
 import { systemClock } from '../../src/lib/clock.ts'
@@ -93,6 +94,9 @@ async function get(path: string, accept = 'application/json', method = 'GET') {
   return JSON.parse(text)
 }
 
+const names = (list: { items: { metadata: { name: string } }[] }) =>
+  list.items.map(({ metadata }) => metadata.name)
+
 describe('J9: ten thousand objects', () => {
   const table = 'application/json;as=Table;v=v1;g=meta.k8s.io'
   const partial = 'application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io'
@@ -149,6 +153,31 @@ describe('J9: ten thousand objects', () => {
     expect(text).not.toContain('changed')
   })
 
+  test.each([
+    ['all', ''],
+    ['a tenth', 'labelSelector=tenth%3Dtrue'],
+    ['none', 'labelSelector=tenth%3Dnever'],
+  ])('%s are what a watch begins with, and no turn reads more than a piece', async (_which, selector) => {
+    const before = names(await get(`${MAPS}?${selector}`))
+    read.clear()
+    const initial =
+      'watch=true&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan'
+    const stream = client.request({
+      ':path': `${MAPS}?${initial}&${selector}`,
+      authorization: 'Bearer admin',
+    })
+    const told: string[] = []
+    for await (const line of createInterface({ input: stream })) {
+      const { type, object } = JSON.parse(line)
+      if (type === 'BOOKMARK') break
+      told.push(object.metadata.name)
+    }
+    stream.close()
+    expect(told).toEqual(before)
+    expect(Math.max(...read.values())).toBeLessThanOrEqual(2 * PIECE)
+    expect(read.size).toBeGreaterThan(40)
+  })
+
   // Those of before have left some fewer.
   test.each([
     ['those that a selector finds', `${MAPS}?labelSelector=tenth%3Dtrue`, 500],
@@ -158,8 +187,6 @@ describe('J9: ten thousand objects', () => {
     read.clear()
     changed.clear()
     const deleted = await get(path, 'application/json', 'DELETE')
-    const names = (list: { items: { metadata: { name: string } }[] }) =>
-      list.items.map(({ metadata }) => metadata.name)
     expect(names(deleted)).toEqual(names(before))
     expect(deleted.items.length).toBeGreaterThan(least)
     expect((await get(path)).items).toEqual([])

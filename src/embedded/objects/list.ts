@@ -113,6 +113,17 @@ function* findObjects(
   matcher: Matcher,
   revision: number,
 ): Generator<Found[], undefined> {
+  for (const rows of readRows(database, query, revision)) {
+    yield rows.map(read).filter(({ object }) => matcher.matches(object))
+  }
+}
+
+/** Rows as of `revision`, in pieces of `STRIDE`, of which the last has fewer. Throws 410 where they can no longer be told meanwhile. */
+export function* readRows(
+  database: ObjectDatabase,
+  query: RowQuery,
+  revision: number,
+): Generator<ListedRow[], undefined> {
   let { after } = query
   for (;;) {
     if (revision < database.revision()) requireReadable(database, revision)
@@ -122,7 +133,7 @@ function* findObjects(
       ...(after && { after }),
       limit: STRIDE,
     })
-    yield rows.map(read).filter(({ object }) => matcher.matches(object))
+    yield rows
     if (rows.length < STRIDE) return undefined
     after = rows.at(-1)
   }

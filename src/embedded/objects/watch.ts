@@ -1,8 +1,10 @@
+import { setImmediate } from 'node:timers/promises'
 import { apiVersionOf, type Kind } from '../../kinds/kind.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { kindKey, type ObjectDatabase } from '../../store/sqlite/rows.ts'
 import type { ServedEvent, WatchOptions } from '../api.ts'
 import type { AnyObject, RegistryParts } from '../parts.ts'
+import { readRows, STRIDE } from './list.ts'
 import { parseObject } from './rows.ts'
 import { buildMatcher, type Matcher } from './selection.ts'
 import { parseVersion, requireWatchable } from './versions.ts'
@@ -54,8 +56,10 @@ function showChange(
   return type === 'DELETED' ? change.asEvent(type) : change.asGone()
 }
 
+/** What a watch begins with. */
 interface First {
-  events: ServedEvent[]
+  /** In pieces, each of which is read once the one before has been. */
+  pieces: Iterable<ServedEvent[]>
   revision: number
 }
 
@@ -68,19 +72,32 @@ function readFirst(
   const revision = database.revision()
   const wantsPresent = options.sendInitialEvents ?? version === 0
   if (!wantsPresent) {
-    if (version === 0) return { events: [], revision }
+    if (version === 0) return { pieces: [], revision }
     requireWatchable(database, version)
     const changes = database
       .changesSince(kindKey(kind), version)
       .map((change) => options.show(new SharedChange(change)))
-    return { events: changes.filter((event) => event !== undefined), revision }
+    return { pieces: [changes.filter((event) => event !== undefined)], revision }
   }
-  const { namespace, matcher } = options
-  const rows = database.list({ kind: kindKey(kind), ...(namespace !== undefined && { namespace }) })
-  const present = rows.filter((row) => matcher.isEverything || matcher.matches(parseObject(row)))
-  const events = present.map((row) => eventOf('ADDED', row.json, () => parseObject(row)))
-  if (options.sendInitialEvents && options.allowWatchBookmarks) events.push(bookmark(kind, revision, true))
-  return { events, revision }
+  const ends = options.sendInitialEvents && options.allowWatchBookmarks
+  const end = ends ? [bookmark(kind, revision, true)] : []
+  return { pieces: presentEvents(database, kind, revision, options, end), revision }
+}
+
+function* presentEvents(
+  database: ObjectDatabase,
+  kind: Kind,
+  revision: number,
+  { namespace, matcher }: { namespace: string | undefined; matcher: Matcher },
+  end: ServedEvent[],
+): Generator<ServedEvent[], void> {
+  const query = { kind: kindKey(kind), ...(namespace !== undefined && { namespace }) }
+  for (const rows of readRows(database, query, revision)) {
+    const present = rows.filter((row) => matcher.isEverything || matcher.matches(parseObject(row)))
+    const events = present.map((row) => eventOf('ADDED', row.json, () => parseObject(row)))
+    // The last piece is never a full one.
+    yield rows.length < STRIDE ? [...events, ...end] : events
+  }
 }
 
 function bookmark(kind: Kind, revision: number, endsInitial = false): ServedEvent {
@@ -98,14 +115,17 @@ class WatchReader implements AsyncIterableIterator<ServedEvent> {
   readonly #kind: Kind
   readonly #parts: RegistryParts
   readonly #sendsBookmarks: boolean
-  readonly #queue: ServedEvent[]
+  /** What is there from the beginning; it does not count as lagging behind. */
+  readonly #first: Iterator<ServedEvent[]>
+  /** The piece of it that is being read; none once all were. */
+  #piece: ServedEvent[] | undefined
+  /** What has happened since. */
+  readonly #queue: ServedEvent[] = []
   readonly #cleanup = new DisposableStack()
   /** How far the events in the queue and those before them reach. */
   #reached: number
   /** What the reader has last been told. */
   #told: number
-  /** Events from the beginning that are still to be read; they do not count as lagging behind. */
-  #backlog: number
   readonly #bufferLength: number
   #ended = false
   #wake: (() => void) | undefined
@@ -113,11 +133,11 @@ class WatchReader implements AsyncIterableIterator<ServedEvent> {
   constructor(kind: Kind, parts: RegistryParts, first: First, sendsBookmarks: boolean) {
     this.#kind = kind
     this.#parts = parts
-    this.#queue = first.events
+    this.#first = first.pieces[Symbol.iterator]()
+    this.#piece = this.#readPiece()
     this.#reached = first.revision
     this.#told = first.revision
     this.#sendsBookmarks = sendsBookmarks
-    this.#backlog = first.events.length
     this.#bufferLength = parts.watchBufferLength ?? BUFFER_LENGTH
   }
 
@@ -146,7 +166,7 @@ class WatchReader implements AsyncIterableIterator<ServedEvent> {
     if (!event) return
     // Whoever is too slow gets what waits for him, and watches again from there.
     this.#told = revision
-    if (this.#queue.length - this.#backlog >= this.#bufferLength) return this.#end()
+    if (this.#queue.length >= this.#bufferLength) return this.#end()
     this.#queue.push(event)
     this.#wake?.()
   }
@@ -169,17 +189,35 @@ class WatchReader implements AsyncIterableIterator<ServedEvent> {
   }
 
   async next(): Promise<IteratorResult<ServedEvent>> {
+    const early = this.#piece && (await this.#nextOfFirst())
+    if (early) return { done: false, value: early }
     while (this.#queue.length === 0 && !this.#ended) {
       const { promise, resolve } = Promise.withResolvers<void>()
       this.#wake = resolve
       await promise
     }
     const event = this.#queue.shift()
-    if (this.#backlog > 0) this.#backlog--
     return event ? { done: false, value: event } : { done: true, value: undefined }
   }
 
+  /** Others go on between two pieces (security.md, J9). Throws 410 where it can no longer be told. */
+  async #nextOfFirst(): Promise<ServedEvent | undefined> {
+    while (this.#piece) {
+      const event = this.#piece.shift()
+      if (event) return event
+      this.#piece = this.#readPiece()
+      if (this.#piece) await setImmediate()
+    }
+    return undefined
+  }
+
+  #readPiece(): ServedEvent[] | undefined {
+    const { value, done } = this.#first.next()
+    return done ? undefined : value
+  }
+
   async return(): Promise<IteratorResult<ServedEvent>> {
+    this.#piece = undefined
     this.#queue.length = 0
     this.#told = Number.MAX_SAFE_INTEGER
     this.#end()

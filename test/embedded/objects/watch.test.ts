@@ -148,6 +148,41 @@ test('initial events end with a bookmark that says so', async () => {
   watching.abort()
 })
 
+const MANY = Array.from({ length: 250 }, (_, n) => `map-${String(n).padStart(3, '0')}`)
+
+test('what was there is told as it was when the watch began, however long that takes; changes come after', async () => {
+  using r = await openRegistry()
+  for (const name of MANY) await create(r, name, { x: '1' })
+  const watching = watch(r, { resourceVersion: '0', labelSelector: 'x=1' })
+  expect(await watching.take(10)).toEqual(MANY.slice(0, 10).map((name) => `ADDED ${name}`))
+  const last = MANY.at(-1) ?? ''
+  await label(r, last, { x: '2' })
+  await remove(r, MANY[200] ?? '')
+  await create(r, 'new', { x: '1' })
+  expect(await watching.take(240)).toEqual(MANY.slice(10).map((name) => `ADDED ${name}`))
+  expect(await watching.take(3)).toEqual([`DELETED ${last}`, `DELETED ${MANY[200]}`, 'ADDED new'])
+})
+
+test('whoever leaves while it is told what was there is told nothing more', async () => {
+  using r = await openRegistry()
+  for (const name of MANY) await create(r, name)
+  const watching = watch(r, { resourceVersion: '0' })
+  await watching.take(100)
+  const [next] = await Promise.all([watching.next(), watching.iterator.return?.()])
+  expect([next, await watching.next()]).toEqual(['end', 'end'])
+})
+
+test('whoever takes so long that what was there is forgotten has to begin anew', async () => {
+  const database = openObjectDatabase({ file: ':memory:', retention: { ageMs: 1e9, changes: 10 } })
+  using r = await openRegistry({ database })
+  for (const name of MANY) await create(r, name)
+  const watching = watch(r, { resourceVersion: '0' })
+  await watching.take(100)
+  for (let n = 0; database.compactedRevision() < MANY.length + 10; n++)
+    await label(r, 'map-000', { n: `${n}` })
+  await expect(watching.take(1)).rejects.toMatchObject({ code: 410, reason: 'Expired' })
+})
+
 test('a watch that asks for no initial events begins now', async () => {
   using r = await openRegistry()
   await create(r, 'a')
