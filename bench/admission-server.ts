@@ -1,6 +1,9 @@
 /** The server of admission.ts, a process of its own: webhooks over TLS, as they are served beside an API server. */
 import Fastify, { type FastifyInstance } from 'fastify'
 import { registerWebhooks } from '../src/http/webhook-routes.ts'
+import { systemClock } from '../src/lib/clock.ts'
+import { watchAdmission } from '../src/metrics/admission.ts'
+import { openMetrics } from '../src/metrics/exposition.ts'
 import { serverOptions } from '../src/http/tls.ts'
 import { makeAuthority, servingPair } from '../test/helpers/pki.ts'
 import { recordedParts } from '../test/helpers/vectors.ts'
@@ -17,7 +20,9 @@ app.post(BARE_PATH, (request) => {
   const { request: review } = request.body as { request: { uid: string } }
   return { kind: 'AdmissionReview', response: { uid: review.uid, allowed: true } }
 })
-registerWebhooks(app, { admission: recordedParts('default'), log: silent })
+// An API server counts its reviews.
+const watch = watchAdmission(openMetrics({ clock: systemClock, log: silent }))
+registerWebhooks(app, { admission: recordedParts('default'), log: silent, watch })
 const origin = await app.listen({ host: '127.0.0.1', port: 0 })
 process.send?.({ port: Number(new URL(origin).port), ca: authority.cert })
 process.on('message', () => process.send?.({ usage: process.cpuUsage() }))
