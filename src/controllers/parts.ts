@@ -23,10 +23,10 @@ export interface ControllerConfig {
   /** The KubeVirt version whose API is served, such as `v1.9.0`. */
   kubeVirtVersion: string
   /**
-   * Whether the KubeVirt object is told which architecture guests get that ask for none (cluster mode): that of the workers.
-   * Admission of embedded mode knows without it.
+   * Of this process. The KubeVirt object is told it as the one of guests that ask for none, until there are workers: then it is
+   * theirs. Absent: admission knows without (embedded mode).
    */
-  tellsArchitecture?: boolean
+  architecture?: string
   /** Where claims are directories of ours: below it, as `NAMESPACE/NAME`. Absent: somebody else provides storage. */
   claimsDir?: string
   /** Whether guests are charged to quotas by us (cluster mode) or by the store itself (embedded mode). */

@@ -22,6 +22,7 @@ import {
   type CertificatePolicy,
   type InstallationCertificates,
 } from './certificates/installation.ts'
+import { ownArchitecture } from './architecture.ts'
 import { buildClusterExpander } from './cluster-expander.ts'
 import { openClusterNodes, type WorkerCallOptions } from './cluster-nodes.ts'
 import { openCluster, type ClusterOptions } from './cluster.ts'
@@ -184,6 +185,6 @@ function buildConfig({
     keepsQuotas: true,
     version: readVersion(),
     kubeVirtVersion: KUBEVIRT_VERSION,
-    tellsArchitecture: true,
+    architecture: ownArchitecture(),
   }
 }

@@ -30,7 +30,7 @@ export function* architectureIsKnown(spec: VmiSpec): Iterable<Cause> {
         'spec.architecture',
         spec.architecture
           ? `"${spec.architecture}" is none of amd64, arm64, s390x`
-          : 'is none of amd64, arm64, s390x, and no worker has joined yet whose architecture would be the default',
+          : 'is none of amd64, arm64, s390x, and status.defaultArchitecture of the KubeVirt object names none',
       )
       return
   }

@@ -78,7 +78,8 @@ export function startKubeVirtController(
       const object = kubeVirts.get(...splitKey(key))
       if (!object || object.metadata.deletionTimestamp !== undefined) return
       const before = object.status?.defaultArchitecture
-      const architecture = config.tellsArchitecture ? architectureOf(nodeObjects.list(), before) : before
+      const ofWorkers = config.architecture && architectureOf(nodeObjects.list(), before)
+      const architecture = ofWorkers || before || config.architecture
       const told = { ...config, ...(architecture && { architecture }) }
       const status = buildKubeVirtStatus(object.status, told, formatTime(clock.now()))
       if (isSameJson(status, object.status)) return

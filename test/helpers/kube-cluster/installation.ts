@@ -1,15 +1,13 @@
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openCertificateStore, type CertificateStore } from '../../../certs/store.ts'
-import type { KubeVirt } from '../../../src/kinds/kubevirt.ts'
 import { importGuest } from '../../../src/guest/guest-image.ts'
 import { openImageStore } from '../../../src/worker/images/store.ts'
 import { guestAssets } from '../guest.ts'
 import { startRole, type Flags, type RoleProcess } from '../role-process.ts'
-import { eventually, guestPids } from '../server.ts'
+import { guestPids } from '../server.ts'
 import { silentLog } from '../worker.ts'
 import type { ControlPlane } from './control-plane.ts'
-import { apply } from './kubectl.ts'
 import { applyObjects, applyRegistrations, awaitAvailable, INSTALL_NAMESPACE } from './objects.ts'
 import { openServiceProxy, type ServiceProxy } from './service-proxy.ts'
 
@@ -59,7 +57,6 @@ export async function installVirtgate(
   await using stack = new AsyncDisposableStack()
   const clusterIp = await applyObjects(plane)
   await allowEmulation(plane)
-  if (nodes.length === 0) await apply(plane.admin, [AWAY])
   const starter = stack.use(await Starter.open(plane, nodes))
   const workers = new Map<string, RoleProcess>()
   for (const node of nodes) workers.set(node, await starter.worker(node))
@@ -82,7 +79,6 @@ export async function installVirtgate(
   )
   await applyRegistrations(plane, starter.certificates.current().ca)
   await awaitAvailable(plane)
-  if (controllers > 0) await awaitArchitecture(plane)
   const open = stack.move()
   return {
     ...running,
@@ -94,22 +90,6 @@ export async function installVirtgate(
     guests: () => guestPids(starter.dir),
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   }
-}
-
-/** A node whose worker is away: guests wait for it, and get its architecture. */
-const AWAY = {
-  apiVersion: 'v1',
-  kind: 'Node',
-  metadata: { name: 'away', labels: { 'kubernetes.io/arch': 'amd64', 'kubevirt.io/schedulable': 'false' } },
-}
-
-/** Guests that ask for none get the architecture of a node with a worker, once the controller has seen one. */
-async function awaitArchitecture({ admin }: ControlPlane): Promise<void> {
-  const path = `/apis/kubevirt.io/v1/namespaces/${INSTALL_NAMESPACE}/kubevirts/kubevirt`
-  await eventually('guests have an architecture by default', 60_000, async () => {
-    const { status } = await admin.client.call<KubeVirt>({ method: 'GET', path })
-    return status?.defaultArchitecture
-  })
 }
 
 /** The ports of pods, by the ports of the Service. */
