@@ -60,7 +60,10 @@ export class Auditor {
       this.#trailOf(request)
       reply.raw.once('close', () => this.#noteClosed(request, reply))
     })
-    scope.addHook('onResponse', async (request, reply) => this.#noteAnswer(request, reply.statusCode))
+    scope.addHook('onResponse', async (request, reply) => {
+      // HTTP/2 finishes what its client has left, too.
+      if (reply.raw.writableEnded) this.#noteAnswer(request, reply.statusCode)
+    })
   }
 
   /** Notes which object a call is about. */

@@ -19,7 +19,7 @@ import { buildFailureLimit } from '../lib/failure-limit.ts'
 import { isRecord } from '../lib/json.ts'
 import type { Log } from '../lib/log.ts'
 import { STRICT_SERVER_TLS } from '../lib/strict-tls.ts'
-import { cutConnectionsAtClose } from './connections.ts'
+import { closeGently } from './closing.ts'
 import { answerUnknownPaths } from './not-found.ts'
 import { buildErrorHandler } from './status.ts'
 
@@ -89,11 +89,12 @@ export function buildEnrolmentServer(options: EnrolmentServerOptions): FastifyIn
     logger: false,
     bodyLimit: BODY_LIMIT,
     forceCloseConnections: true,
+    return503OnClosing: false,
     https: httpsOptions(options.tls),
   }) as unknown as FastifyInstance
   app.setErrorHandler(buildErrorHandler(log))
   answerUnknownPaths(app)
-  cutConnectionsAtClose(app, clock)
+  closeGently(app, clock)
 
   app.post(ENROL_PATH, (request) =>
     limited(request, async () => {

@@ -2,7 +2,7 @@
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { systemClock, type Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
-import { cutConnectionsAtClose } from './connections.ts'
+import { closeGently } from './closing.ts'
 import { closeIdleConnections } from './idle-connections.ts'
 import { registerMetrics, type MetricsParts } from './metrics-route.ts'
 import { answerUnknownPaths } from './not-found.ts'
@@ -24,7 +24,7 @@ export function buildMetricsServer(options: MetricsServerOptions): FastifyInstan
   const app = Fastify(serverOptions(tls, log)) as unknown as FastifyInstance
   app.setErrorHandler(buildErrorHandler(log))
   answerUnknownPaths(app)
-  cutConnectionsAtClose(app, clock)
+  closeGently(app, clock)
   closeIdleConnections(app)
   // For every path: who may not read learns nothing of what there is.
   app.addHook('onRequest', admit)

@@ -11,6 +11,8 @@ export interface ReadinessCheck {
   note?: () => string
 }
 
+const GOING_AWAY: ReadinessCheck = { name: 'shutdown', missing: async () => 'the server is going away' }
+
 const open = { config: { access: 'open' as const } }
 
 /**
@@ -20,7 +22,8 @@ const open = { config: { access: 'open' as const } }
 export function registerReadiness(app: FastifyInstance, checks: readonly ReadinessCheck[], log: Log): void {
   app.get('/livez', open, async (_request, reply) => reply.type(TEXT).send('ok'))
   app.get('/readyz', open, async ({ query }, reply) => {
-    const results = await Promise.all(checks.map((check) => ask(check, log)))
+    const all = app.isClosing() ? [GOING_AWAY, ...checks] : checks
+    const results = await Promise.all(all.map((check) => ask(check, log)))
     const isReady = results.every(({ missing }) => missing === undefined)
     const isVerbose = typeof query === 'object' && query !== null && 'verbose' in query
     reply

@@ -4,7 +4,7 @@ import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { Authorizer } from '../auth/access.ts'
 import { authorize } from '../auth/denied.ts'
 import { systemClock, type Clock } from '../lib/clock.ts'
-import { badRequest, serviceUnavailable } from '../lib/errors.ts'
+import { badRequest } from '../lib/errors.ts'
 import type { FairQueueLimits } from '../lib/fair-queue.ts'
 import type { Log } from '../lib/log.ts'
 import type { ServerWatch } from '../metrics/server.ts'
@@ -14,9 +14,8 @@ import { Auditor, type AuditLog } from './audit.ts'
 import { identify, redeemTicket, type Identification } from './authenticate.ts'
 import { isAnswered, signalOf } from './call.ts'
 import { LANE_LIMITS, openLane } from './lane.ts'
-import { cutConnectionsAtClose } from './connections.ts'
+import { closeGently } from './closing.ts'
 import { closeIdleConnections } from './idle-connections.ts'
-import { METRICS_PATH } from './metrics-route.ts'
 import { answerUnknownPaths } from './not-found.ts'
 import { Sessions, type SessionLimits } from './sessions.ts'
 import { buildErrorHandler } from './status.ts'
@@ -56,8 +55,6 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Open streams by kind, such as `console`. */
     countStreams(): Record<string, number>
-    /** Whether the server goes away, and takes no more streams. */
-    isDraining(): boolean
   }
   interface FastifyRequest {
     /** What is asked for, as the Kubernetes API calls it; absent where that was not looked at. */
@@ -81,16 +78,11 @@ const MAX_MESSAGE_BYTES = 512 * 1024
  */
 export function buildServer(options: ServerOptions): FastifyInstance {
   const { log, clock = systemClock, allowedOrigins = [], parts, watch } = options
-  // Its own 503 would keep the figures, too, from who reads them on a connection that is open.
-  const app = Fastify({
-    ...serverOptions(options.tls, log),
-    return503OnClosing: false,
-  }) as unknown as FastifyInstance
+  const app = Fastify(serverOptions(options.tls, log)) as unknown as FastifyInstance
   const sessions = new Sessions({ limits: { ...LIMITS, ...options.limits }, clock, log, watch })
   const auditor = new Auditor(options.audit ?? log, parts.events, clock)
   const tickets = buildTickets(options, clock)
   app.decorate('countStreams', () => sessions.counts())
-  app.decorate('isDraining', () => sessions.isDraining)
   app.decorateRequest('user', undefined)
   app.decorateRequest('ticket', undefined)
   app.decorateRequest('verb', undefined)
@@ -104,7 +96,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
     // Left to itself it would close all of them at once.
     preClose: async () => {},
   })
-  cutConnectionsAtClose(app, clock, () => sessions.drain())
+  closeGently(app, clock, () => sessions.drain())
   closeIdleConnections(app)
   // After the plugin's own hook, which says whether a request is an upgrade.
   app.after(() => addGate(app, options, tickets))
@@ -167,9 +159,6 @@ function addGate(app: FastifyInstance, options: ServerOptions, tickets: Tickets)
     reply.header('x-content-type-options', 'nosniff')
     // After an upgrade that failed, the connection is never read again (security: A6).
     if (request.ws) reply.header('connection', 'close')
-    if (app.isDraining() && request.routeOptions.url !== METRICS_PATH) {
-      throw serviceUnavailable('the server is going away; connect again')
-    }
     const access = request.routeOptions.config?.access
     if (access !== 'open') {
       const signal = signalOf(reply.raw)

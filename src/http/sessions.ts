@@ -62,11 +62,6 @@ export class Sessions {
     this.#watch = watch
   }
 
-  /** Whether the server goes away. */
-  get isDraining(): boolean {
-    return this.#isDraining
-  }
-
   /** Open streams by kind, such as `console`. */
   counts(): Record<string, number> {
     return this.#seats.counts()

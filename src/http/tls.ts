@@ -48,6 +48,8 @@ export function serverOptions(tls: Tls | undefined, log: Log, keepAliveMs = KEEP
     logger: false,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     forceCloseConnections: true,
+    // Who has sent a request to a server that closes is answered: kube-apiserver sends no review twice.
+    return503OnClosing: false,
     // It limits closing, too, which lasts as long as streams drain: after 10 s all else would be torn down below them.
     pluginTimeout: 0,
     // Bodies are held against the schemas of their kinds: Fastify's own compilers, which no route uses, are not loaded.

@@ -4,7 +4,7 @@ import type { Authenticator } from '../auth/access.ts'
 import { systemClock, type Clock } from '../lib/clock.ts'
 import { StatusError, unauthorized } from '../lib/errors.ts'
 import { credentialsOf } from './authenticate.ts'
-import { cutConnectionsAtClose } from './connections.ts'
+import { closeGently } from './closing.ts'
 import { closeIdleConnections } from './idle-connections.ts'
 import { answerUnknownPaths } from './not-found.ts'
 import { registerReadiness, type ReadinessCheck } from './readiness.ts'
@@ -37,7 +37,7 @@ export function buildWebhookServer(options: WebhookServerOptions): FastifyInstan
   const app = Fastify(serverOptions(options.tls, log, KEEP_ALIVE_MS)) as unknown as FastifyInstance
   app.setErrorHandler(buildErrorHandler(log))
   answerUnknownPaths(app)
-  cutConnectionsAtClose(app, clock)
+  closeGently(app, clock)
   closeIdleConnections(app)
   registerReadiness(app, [...needs, ...checks], log)
   registerWebhooks(app, { admission, log, watch, admit: (request) => admit(options, request) })

@@ -1,5 +1,7 @@
 import fastify from 'fastify'
+import { closeGently } from '../http/closing.ts'
 import { registerReadiness, type ReadinessCheck } from '../http/readiness.ts'
+import { systemClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { parseListen, urlOf } from './listen.ts'
 
@@ -16,6 +18,7 @@ export async function openHealth(
 ): Promise<HealthServer> {
   const { host, port } = parseListen(listen)
   const app = fastify({ forceCloseConnections: true })
+  closeGently(app, systemClock)
   registerReadiness(app, checks, log)
   await app.listen({ host, port })
   const address = app.server.address()

@@ -51,7 +51,7 @@ export function countVms(metrics: Metrics): (request: AdmissionRequest) => void 
 export function serveApiMetrics(app: FastifyInstance, metrics: Metrics, isOpen: boolean | undefined): void {
   metrics.add({
     source: 'readiness',
-    collect: () => [{ name: 'kubevirt_virt_api_ready_status', labels: {}, value: app.isDraining() ? 0 : 1 }],
+    collect: () => [{ name: 'kubevirt_virt_api_ready_status', labels: {}, value: app.isClosing() ? 0 : 1 }],
   })
   registerMetrics(app, { text: (signal) => metrics.text(signal), contentType: CONTENT_TYPE, isOpen })
 }

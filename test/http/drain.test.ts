@@ -36,7 +36,7 @@ test('C9: who was let in before the server began to drain, and comes to dial the
   const refused = refusalOf(late)
   await asked.promise
   const closing = server.app.close()
-  await expect.poll(() => server.app.isDraining()).toBe(true)
+  await expect.poll(() => server.app.isClosing()).toBe(true)
   decided.resolve()
   expect((await refused).code).toBe(503)
   expect(dialled).toBe(1)
