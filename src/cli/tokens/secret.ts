@@ -4,6 +4,7 @@ import { JOIN_TOKENS_SECRET } from '../../kinds/installation.ts'
 import { parseKeptToken, type KeptToken } from '../../kinds/join-token.ts'
 import type { KubeClient } from '../../kube/client.ts'
 import { hasReason, unlessNotFound } from '../../lib/errors.ts'
+import { retryRaces } from '../../lib/races.ts'
 
 /** An installation: its API, and the namespace that it is in. */
 export interface Installation {
@@ -18,9 +19,6 @@ export interface KeptTokens {
   /** By id; `undefined` for what cannot be read. */
   byId: Map<string, KeptToken | undefined>
 }
-
-/** How often a change is tried while controllers use up tokens. */
-const TRIES = 10
 
 /** `undefined` where there has never been one. */
 export async function readTokens({
@@ -66,18 +64,14 @@ export async function removeTokens(
   ids: readonly string[],
   check: (tokens: KeptTokens['byId']) => void,
 ): Promise<KeptTokens['byId']> {
-  for (let left = TRIES; ; left--) {
-    const { resourceVersion, byId } = (await readTokens(installation)) ?? {}
-    check(byId ?? new Map())
-    try {
-      const data = Object.fromEntries(ids.map((id) => [id, null]))
-      await patch(installation, { metadata: { resourceVersion }, data })
-      return byId ?? new Map()
-    } catch (error) {
-      // A controller has used up a token meanwhile, maybe this one.
-      if (!hasReason(error, 'Conflict') || left <= 1) throw error
-    }
-  }
+  // A controller may use up a token meanwhile, maybe one of these.
+  return retryRaces(['Conflict'], async () => {
+    const { resourceVersion, byId = new Map() } = (await readTokens(installation)) ?? {}
+    check(byId)
+    const data = Object.fromEntries(ids.map((id) => [id, null]))
+    await patch(installation, { metadata: { resourceVersion }, data })
+    return byId
+  })
 }
 
 async function patch({ client, namespace, signal }: Installation, body: object): Promise<void> {
