@@ -6,6 +6,7 @@ import { controllerOf, type Draft } from '../../kinds/meta.ts'
 import { DATA_VOLUMES, PVCS } from '../../kinds/table.ts'
 import { isRecord } from '../../lib/json.ts'
 import { formatBytes } from '../../lib/quantity.ts'
+import { ownerReferenceTo } from '../owner-reference.ts'
 
 /** Whether a claim is the one that was made for this DataVolume. */
 export function isClaimOf(claim: PersistentVolumeClaim, { metadata }: DataVolume): boolean {
@@ -36,24 +37,12 @@ export function buildClaim(
       namespace: metadata.namespace,
       name: metadata.name,
       labels: { ...metadata.labels },
-      ownerReferences: [ownerReferenceTo(volume)],
+      ownerReferences: [ownerReferenceTo(DATA_VOLUMES, volume)],
     },
     spec: {
       ...asked,
       accessModes: asked['accessModes'] ?? ['ReadWriteOnce'],
       resources: { ...resources, requests: { storage: formatBytes(bytes) } },
     },
-  }
-}
-
-function ownerReferenceTo({ metadata: { name, uid } }: DataVolume) {
-  const { kind } = DATA_VOLUMES
-  return {
-    apiVersion: apiVersionOf(DATA_VOLUMES),
-    kind,
-    name,
-    uid,
-    controller: true,
-    blockOwnerDeletion: true,
   }
 }

@@ -5,8 +5,9 @@ import type { Vm, Vmi } from '../../kinds/kubevirt.ts'
 import { controllerOf } from '../../kinds/meta.ts'
 import { VMIS, VMS } from '../../kinds/table.ts'
 import type { Store } from '../../store/store.ts'
+import { ownerReferenceTo } from '../owner-reference.ts'
 import { saveRevision } from './revision.ts'
-import { buildVmi, ownerReferenceTo, VM_GENERATION_ANNOTATION } from './template.ts'
+import { buildVmi, VM_GENERATION_ANNOTATION } from './template.ts'
 import type { NewVmi } from './template.ts'
 
 /** Whether the VMI was made by this VM. */
@@ -23,7 +24,7 @@ export function isLeftBehind(vmi: Vmi): boolean {
 /** Makes the VM the owner of a VMI that another one of its name left behind. */
 export async function adoptVmi(store: Store, vm: Vm, vmi: Vmi): Promise<Vmi> {
   const { metadata } = vmi
-  const ownerReferences = [...(metadata.ownerReferences ?? []), ownerReferenceTo(vm)]
+  const ownerReferences = [...(metadata.ownerReferences ?? []), ownerReferenceTo(VMS, vm)]
   const finalizers = [...new Set([...(metadata.finalizers ?? []), VM_FINALIZER])]
   return store.update(VMIS, { ...vmi, metadata: { ...metadata, ownerReferences, finalizers } })
 }

@@ -5,11 +5,11 @@ import type { DataVolume } from '../../kinds/cdi.ts'
 import type { PersistentVolumeClaim } from '../../kinds/core.ts'
 import { apiVersionOf, refusedKind } from '../../kinds/kind.ts'
 import type { Vm } from '../../kinds/kubevirt.ts'
-import { DATA_SOURCES, DATA_VOLUMES } from '../../kinds/table.ts'
+import { DATA_SOURCES, DATA_VOLUMES, VMS } from '../../kinds/table.ts'
 import type { Informer } from '../../store/cache.ts'
+import { ownerReferenceTo } from '../owner-reference.ts'
 import { mayVmUse, readAs } from './account.ts'
 import type { VmContext } from './reconcile.ts'
-import { ownerReferenceTo } from './template.ts'
 
 /** Milliseconds between looks at DataVolumes that are being filled: they are not watched. */
 export const DATA_VOLUME_POLL_MS = 5_000
@@ -60,7 +60,7 @@ async function createDataVolume(context: DataVolumeContext, vm: Vm, name: string
       name,
       labels: { ...template?.metadata?.labels },
       annotations: { ...template?.metadata?.annotations },
-      ownerReferences: [ownerReferenceTo(vm)],
+      ownerReferences: [ownerReferenceTo(VMS, vm)],
     },
     // Two packages name the same words.
     ...(template && { spec: (await settleSource(context, vm, template)) as DataVolumeSpec }),

@@ -15,11 +15,11 @@ import { isFinal, type Vm, type VmStatus } from '../../kinds/kubevirt.ts'
 import { CONTROLLER_REVISIONS, VMS } from '../../kinds/table.ts'
 import { hasReason } from '../../lib/errors.ts'
 import type { Store } from '../../store/store.ts'
+import { ownerReferenceTo } from '../owner-reference.ts'
 import { mayVmUse, readAs } from './account.ts'
 import type { VmContext } from './reconcile.ts'
 import type { VmPass } from './status.ts'
 import { refuse } from './steps.ts'
-import { ownerReferenceTo } from './template.ts'
 
 /** Milliseconds between looks for an instance type that is not there yet: they are not watched. */
 const POLL_MS = 5_000
@@ -108,7 +108,7 @@ async function buildReference(store: Store, vm: Vm, what: Referable, matcher: Ma
 /** Its name says which generation of which object it holds, so one that is there already is the same. */
 async function keepRevision(store: Store, vm: Vm, what: Referable, matcher: Matcher): Promise<string> {
   const object = await findObject(store, vm.metadata.namespace, what, matcher)
-  const revision = buildReferenceRevision(vm, object, ownerReferenceTo(vm))
+  const revision = buildReferenceRevision(vm, object, ownerReferenceTo(VMS, vm))
   try {
     await store.create(CONTROLLER_REVISIONS, revision)
   } catch (error) {

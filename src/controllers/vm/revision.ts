@@ -2,10 +2,11 @@ import { hasReason } from '../../lib/errors.ts'
 import { isRecord, isSameJson } from '../../lib/json.ts'
 import { apiVersionOf } from '../../kinds/kind.ts'
 import type { Vm, Vmi, VmiSpec } from '../../kinds/kubevirt.ts'
-import { CONTROLLER_REVISIONS } from '../../kinds/table.ts'
+import { CONTROLLER_REVISIONS, VMS } from '../../kinds/table.ts'
 import type { Store } from '../../store/store.ts'
+import { ownerReferenceTo } from '../owner-reference.ts'
 import { withoutLiveVolumes } from './live-volumes.ts'
-import { generationOf, ownerReferenceTo, VM_GENERATION_ANNOTATION } from './template.ts'
+import { generationOf, VM_GENERATION_ANNOTATION } from './template.ts'
 
 /** Label on the revisions of a VM: its UID. */
 const VM_UID_LABEL = 'virtgate.io/vm-uid'
@@ -23,7 +24,12 @@ export async function saveRevision(store: Store, vm: Vm): Promise<void> {
     await store.create(CONTROLLER_REVISIONS, {
       apiVersion: apiVersionOf(CONTROLLER_REVISIONS),
       kind: CONTROLLER_REVISIONS.kind,
-      metadata: { namespace, name, labels: { [VM_UID_LABEL]: uid }, ownerReferences: [ownerReferenceTo(vm)] },
+      metadata: {
+        namespace,
+        name,
+        labels: { [VM_UID_LABEL]: uid },
+        ownerReferences: [ownerReferenceTo(VMS, vm)],
+      },
       data: { spec: vm.spec },
       revision: generationOf(vm),
     })

@@ -3,8 +3,9 @@ import { referenceAnnotations } from '../../instancetype/references.ts'
 import { apiVersionOf } from '../../kinds/kind.ts'
 import { VM_FINALIZER } from '../../kinds/kubevirt.ts'
 import type { Vm, Vmi, VmiTemplate } from '../../kinds/kubevirt.ts'
-import type { Draft, OwnerReference } from '../../kinds/meta.ts'
+import type { Draft } from '../../kinds/meta.ts'
 import { VMIS, VMS } from '../../kinds/table.ts'
+import { ownerReferenceTo } from '../owner-reference.ts'
 import { revisionName } from './revision.ts'
 
 /** Annotation on a VMI: the generation of the VM it was made from. */
@@ -42,7 +43,7 @@ export function buildVmi(vm: Vm, { paused, template = vm.spec.template }: NewVmi
         ...referenceAnnotations(vm),
         [VM_GENERATION_ANNOTATION]: String(generationOf(vm)),
       },
-      ownerReferences: [ownerReferenceTo(vm)],
+      ownerReferences: [ownerReferenceTo(VMS, vm)],
       finalizers: [VM_FINALIZER],
     },
     spec: {
@@ -58,18 +59,6 @@ export function buildVmi(vm: Vm, { paused, template = vm.spec.template }: NewVmi
 /** The VM's generation; 1 where the API has not counted. */
 export function generationOf({ metadata }: Vm): number {
   return metadata.generation ?? 1
-}
-
-/** What makes the VM the controller of an object. */
-export function ownerReferenceTo({ metadata }: Vm): OwnerReference {
-  return {
-    apiVersion: apiVersionOf(VMS),
-    kind: VMS.kind,
-    name: metadata.name,
-    uid: metadata.uid,
-    controller: true,
-    blockOwnerDeletion: true,
-  }
 }
 
 /** The UUID (version 5) of a name in a namespace UUID. Source: RFC 9562, 5.5. */
