@@ -18,7 +18,7 @@ const READY_MS = 1000
 const VMS = 1000
 const STREAMS = 100
 const STARTS = 5
-/** Ten seconds after its start a process collects its garbage. */
+/** Five seconds after its start a process collects its garbage. */
 const IDLE_MS = 15_000
 /** Source: proc(5), `/proc/PID/stat`; Linux counts in hundredths of a second. */
 const TICK_MS = 10

@@ -1,7 +1,7 @@
 // Compiles the program ahead, while an image is built: its processes then find everything in the cache.
-import { slim } from '../src/node.mjs'
+import { useCompileCache } from '../src/node.mjs'
 
-slim()
+useCompileCache()
 for (const role of ['apiserver', 'controller', 'worker']) await import(`../src/roles/${role}.ts`)
 process.argv.push('--version')
 await import('../src/main.ts')
