@@ -95,7 +95,7 @@ export function complete({ rules, input }: Review): string[] {
   const causes = firstCauses(rules.before ?? [], input)
   if (causes.length > 0) throw refuse(input.request, causes)
   for (const mutate of rules.mutators) mutate(input)
-  return [...(rules.warnCompleted?.(input) ?? [])]
+  return rules.warnCompleted?.(input) ?? []
 }
 
 /** Whether the object is to be stored as it came, whatever was completed. */
@@ -110,7 +110,7 @@ export function findCauses({ rules, input }: Review): Cause[] {
 
 /** What the client of an admitted object is told. */
 export function warningsOf({ rules, input }: Review): string[] {
-  return [...(rules.warn?.(input) ?? [])]
+  return rules.warn?.(input) ?? []
 }
 
 /** Judges the object of a review; answers warnings. Throws 422 with the causes of the first stage that has some. */
@@ -122,7 +122,7 @@ export function judge(review: Review): string[] {
 
 function firstCauses(stages: KindAdmission['stages'], input: ReviewInput): Cause[] {
   for (const stage of stages) {
-    const causes = [...stage(input)]
+    const causes = stage(input)
     if (causes.length > 0) return causes
   }
   return []

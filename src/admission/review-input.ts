@@ -30,15 +30,15 @@ export interface KindAdmission<T extends KubeObject = KubeObject, Facts = unknow
   /** Reads what the rules need; may throw 400 where that cannot be found. */
   gather?(request: AdmissionRequest, reader: ObjectReader, purpose: ReviewPurpose): Promise<Facts>
   /** As `stages`, but asked before anything is completed: what KubeVirt's mutating webhook refuses. */
-  before?: readonly ((input: ReviewInput<T, Facts>) => Iterable<Cause>)[]
+  before?: readonly ((input: ReviewInput<T, Facts>) => Cause[])[]
   /** Completes `input.object` in place, in this order. */
   mutators: readonly ((input: ReviewInput<T, Facts>) => void)[]
   /** Whether the object is stored as it came: what the mutators make of it is for the rules alone. Never where absent. */
   staysAsWritten?(input: ReviewInput<T, Facts>): boolean
   /** The causes of one stage are reported together; a later stage is not asked. */
-  stages: readonly ((input: ReviewInput<T, Facts>) => Iterable<Cause>)[]
+  stages: readonly ((input: ReviewInput<T, Facts>) => Cause[])[]
   /** Sentences for the client of a completed object. */
-  warnCompleted?(input: ReviewInput<T, Facts>): Iterable<string>
+  warnCompleted?(input: ReviewInput<T, Facts>): string[]
   /** Sentences for the client of an admitted object. */
-  warn?(input: ReviewInput<T, Facts>): Iterable<string>
+  warn?(input: ReviewInput<T, Facts>): string[]
 }

@@ -11,18 +11,22 @@ export function selects(selector: LabelSelector | undefined, labels: Record<stri
  * A selector can be understood and chooses what is made from its template. Contract: RS-004, RS-005, POOL-003,
  * POOL-004.
  */
-export function* selectorFitsTemplate(
+export function selectorFitsTemplate(
   selector: LabelSelector | undefined,
   labels: Record<string, string> | undefined,
-): Iterable<Cause> {
+): Cause[] {
+  const causes: Cause[] = []
   try {
-    if (selects(selector, labels ?? {})) return
-    yield invalidValue(
-      'spec.selector',
-      'does not choose what is made from the template: mend the labels of either',
+    if (selects(selector, labels ?? {})) return causes
+    causes.push(
+      invalidValue(
+        'spec.selector',
+        'does not choose what is made from the template: mend the labels of either',
+      ),
     )
   } catch (error) {
     if (!(error instanceof SelectorError)) throw error
-    yield invalidValue('spec.selector', error.message)
+    causes.push(invalidValue('spec.selector', error.message))
   }
+  return causes
 }

@@ -9,15 +9,17 @@ const AT = new FieldPath('spec.template.spec')
 const DOMAIN = AT.child('domain')
 
 /** What the template and the instance type both say, in the order clients see it. Contract: VM-IT-001 … 023. */
-export function* findConflicts(template: VmiTemplate, instancetype: InstancetypeSpec): Iterable<Cause> {
+export function findConflicts(template: VmiTemplate, instancetype: InstancetypeSpec): Cause[] {
   const { spec } = template
-  yield* schedulingConflicts(spec, instancetype)
-  yield* cpuRequestConflicts(spec)
-  yield* cpuConflicts(spec, instancetype)
-  yield* memoryConflicts(spec, instancetype)
-  yield* ioConflicts(spec, instancetype)
-  yield* deviceConflicts(spec, instancetype)
-  yield* annotationConflicts(template, instancetype)
+  return [
+    ...schedulingConflicts(spec, instancetype),
+    ...cpuRequestConflicts(spec),
+    ...cpuConflicts(spec, instancetype),
+    ...memoryConflicts(spec, instancetype),
+    ...ioConflicts(spec, instancetype),
+    ...deviceConflicts(spec, instancetype),
+    ...annotationConflicts(template, instancetype),
+  ]
 }
 
 function clash(field: FieldPath | string): Cause {
@@ -25,73 +27,84 @@ function clash(field: FieldPath | string): Cause {
 }
 
 /** Contract: VM-IT-001, 002. */
-function* schedulingConflicts(spec: VmiSpec, instancetype: InstancetypeSpec): Iterable<Cause> {
-  if (instancetype.nodeSelector && spec.nodeSelector) yield clash(AT.child('nodeSelector'))
-  if (instancetype.schedulerName && spec.schedulerName) yield clash(AT.child('schedulerName'))
+function schedulingConflicts(spec: VmiSpec, instancetype: InstancetypeSpec): Cause[] {
+  const causes: Cause[] = []
+  if (instancetype.nodeSelector && spec.nodeSelector) causes.push(clash(AT.child('nodeSelector')))
+  if (instancetype.schedulerName && spec.schedulerName) causes.push(clash(AT.child('schedulerName')))
+  return causes
 }
 
 /** Contract: VM-IT-003, 004. */
-function* cpuRequestConflicts({ domain: { resources } }: VmiSpec): Iterable<Cause> {
-  if (resources?.requests?.cpu !== undefined) yield clash(DOMAIN.child('resources', 'requests', 'cpu'))
-  if (resources?.limits?.cpu !== undefined) yield clash(DOMAIN.child('resources', 'limits', 'cpu'))
+function cpuRequestConflicts({ domain: { resources } }: VmiSpec): Cause[] {
+  const causes: Cause[] = []
+  if (resources?.requests?.cpu !== undefined) causes.push(clash(DOMAIN.child('resources', 'requests', 'cpu')))
+  if (resources?.limits?.cpu !== undefined) causes.push(clash(DOMAIN.child('resources', 'limits', 'cpu')))
+  return causes
 }
 
 /** Contract: VM-IT-005 … 012. */
-function* cpuConflicts({ domain }: VmiSpec, { cpu: theirs }: InstancetypeSpec): Iterable<Cause> {
+function cpuConflicts({ domain }: VmiSpec, { cpu: theirs }: InstancetypeSpec): Cause[] {
   const ours = domain.cpu ?? {}
   const at = DOMAIN.child('cpu')
-  for (const name of ['sockets', 'cores', 'threads'] as const) if (ours[name]) yield clash(at.child(name))
-  if (ours.model && theirs?.model !== undefined) yield clash(at.child('model'))
+  const causes: Cause[] = []
+  for (const name of ['sockets', 'cores', 'threads'] as const)
+    if (ours[name]) causes.push(clash(at.child(name)))
+  if (ours.model && theirs?.model !== undefined) causes.push(clash(at.child('model')))
   if (ours.dedicatedCpuPlacement && theirs?.dedicatedCPUPlacement !== undefined) {
     // The contract's path has the spelling of the instance type.
-    yield clash(at.child('dedicatedCPUPlacement'))
+    causes.push(clash(at.child('dedicatedCPUPlacement')))
   }
   if (ours.isolateEmulatorThread && theirs?.isolateEmulatorThread !== undefined) {
-    yield clash(at.child('isolateEmulatorThread'))
+    causes.push(clash(at.child('isolateEmulatorThread')))
   }
   for (const name of ['numa', 'realtime'] as const)
-    if (ours[name] && theirs?.[name]) yield clash(at.child(name))
+    if (ours[name] && theirs?.[name]) causes.push(clash(at.child(name)))
+  return causes
 }
 
 /** The first one alone. Contract: VM-IT-013 … 017. */
-function* memoryConflicts({ domain }: VmiSpec, { memory: theirs }: InstancetypeSpec): Iterable<Cause> {
+function memoryConflicts({ domain }: VmiSpec, { memory: theirs }: InstancetypeSpec): Cause[] {
   const { memory: ours, resources } = domain
   const at = DOMAIN.child('memory')
-  if (ours?.guest !== undefined) yield clash(at.child('guest'))
-  else if (ours?.hugepages && theirs?.hugepages) yield clash(at.child('hugepages'))
-  else if (ours?.maxGuest !== undefined && theirs?.maxGuest !== undefined) yield clash(at.child('maxGuest'))
-  else if (resources?.requests?.memory !== undefined)
-    yield clash(DOMAIN.child('resources', 'requests', 'memory'))
-  else if (resources?.limits?.memory !== undefined) yield clash(DOMAIN.child('resources', 'limits', 'memory'))
+  if (ours?.guest !== undefined) return [clash(at.child('guest'))]
+  if (ours?.hugepages && theirs?.hugepages) return [clash(at.child('hugepages'))]
+  if (ours?.maxGuest !== undefined && theirs?.maxGuest !== undefined) return [clash(at.child('maxGuest'))]
+  if (resources?.requests?.memory !== undefined)
+    return [clash(DOMAIN.child('resources', 'requests', 'memory'))]
+  if (resources?.limits?.memory !== undefined) return [clash(DOMAIN.child('resources', 'limits', 'memory'))]
+  return []
 }
 
 /** Contract: VM-IT-018 … 020. */
-function* ioConflicts({ domain }: VmiSpec, instancetype: InstancetypeSpec): Iterable<Cause> {
+function ioConflicts({ domain }: VmiSpec, instancetype: InstancetypeSpec): Cause[] {
   const threads = 'supplementalPoolThreadCount'
+  const causes: Cause[] = []
   if (instancetype.ioThreads?.[threads] !== undefined && domain.ioThreads?.[threads] !== undefined) {
-    yield clash(DOMAIN.child('ioThreads', threads))
+    causes.push(clash(DOMAIN.child('ioThreads', threads)))
   }
   for (const name of ['ioThreadsPolicy', 'launchSecurity'] as const) {
-    if (instancetype[name] !== undefined && domain[name] !== undefined) yield clash(DOMAIN.child(name))
+    if (instancetype[name] !== undefined && domain[name] !== undefined) causes.push(clash(DOMAIN.child(name)))
   }
+  return causes
 }
 
 /** Contract: VM-IT-021, 022. */
-function* deviceConflicts({ domain }: VmiSpec, instancetype: InstancetypeSpec): Iterable<Cause> {
+function deviceConflicts({ domain }: VmiSpec, instancetype: InstancetypeSpec): Cause[] {
+  const causes: Cause[] = []
   for (const name of ['gpus', 'hostDevices'] as const) {
     // A domain may leave its devices out although the types say otherwise.
     if (instancetype[name]?.length && domain.devices?.[name]?.length)
-      yield clash(DOMAIN.child('devices', name))
+      causes.push(clash(DOMAIN.child('devices', name)))
   }
+  return causes
 }
 
 /** Contract: VM-IT-023. */
-function* annotationConflicts(
-  { metadata }: VmiTemplate,
-  { annotations = {} }: InstancetypeSpec,
-): Iterable<Cause> {
+function annotationConflicts({ metadata }: VmiTemplate, { annotations = {} }: InstancetypeSpec): Cause[] {
+  const causes: Cause[] = []
   for (const [key, value] of Object.entries(annotations)) {
     const ours = metadata?.annotations?.[key]
-    if (ours !== undefined && ours !== value) yield clash(`annotations.${key}`)
+    if (ours !== undefined && ours !== value) causes.push(clash(`annotations.${key}`))
   }
+  return causes
 }

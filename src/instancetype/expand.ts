@@ -99,9 +99,9 @@ function applyAll(template: VmiTemplate, references: References, defaults: SpecD
  */
 export function applyReferences(template: VmiTemplate, { instancetype, preference }: References): Cause[] {
   if (instancetype) {
-    const unspreadable = [...vcpusCanBeSpread(instancetype.cpu?.guest ?? 0, preference)]
+    const unspreadable = vcpusCanBeSpread(instancetype.cpu?.guest ?? 0, preference)
     if (unspreadable.length > 0) return unspreadable
-    const conflicts = [...findConflicts(template, instancetype)]
+    const conflicts = findConflicts(template, instancetype)
     if (conflicts.length > 0) return conflicts
     applyInstancetype(template, instancetype, preference)
   }

@@ -11,14 +11,14 @@ const TEMPLATE = 'spec.template.spec'
 const CPU = `${TEMPLATE}.domain.cpu`
 
 /** The preference's demands are met; the first that is not is told. Contract: VM-REQ-001 … 011. */
-export function* requirementsAreMet(spec: VmiSpec, references: References): Iterable<Cause> {
+export function requirementsAreMet(spec: VmiSpec, references: References): Cause[] {
   const { preference } = references
-  if (!preference?.requirements) return
+  if (!preference?.requirements) return []
   const unmet =
     findCpuGap(spec, references, preference) ??
     findMemoryGap(spec, references, preference) ??
     findArchitectureGap(spec, preference)
-  if (unmet) yield unmet
+  return unmet ? [unmet] : []
 }
 
 function findCpuGap(

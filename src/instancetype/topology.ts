@@ -51,15 +51,17 @@ export function spreadOf(preference: PreferenceSpec | undefined): Spread {
 }
 
 /** vCPUs that are to be spread can be. Contract: VM-SPREAD-001 … 003; CRASH-008. */
-export function* vcpusCanBeSpread(guest: number, preference: PreferenceSpec | undefined): Iterable<Cause> {
-  if (topologyOf(preference) !== 'spread') return
+export function vcpusCanBeSpread(guest: number, preference: PreferenceSpec | undefined): Cause[] {
+  if (topologyOf(preference) !== 'spread') return []
   const { across, ratio } = spreadOf(preference)
-  if (ratio > 0 && guest % lowestStep(across, ratio) === 0) return
-  yield invalidValue(
-    'instancetype.spec.cpu.guest',
-    `${guest} vCPUs cannot be spread across ${across} with a ratio of ${ratio}: ` +
-      'choose another instance type or preference',
-  )
+  if (ratio > 0 && guest % lowestStep(across, ratio) === 0) return []
+  return [
+    invalidValue(
+      'instancetype.spec.cpu.guest',
+      `${guest} vCPUs cannot be spread across ${across} with a ratio of ${ratio}: ` +
+        'choose another instance type or preference',
+    ),
+  ]
 }
 
 function lowestStep(across: string, ratio: number): number {

@@ -36,3 +36,8 @@ export function forbiddenValue(field: Place, message: string): Cause {
 export function missingValue(field: Place, message: string): Cause {
   return cause('FieldValueNotFound', field, message)
 }
+
+/** Adds what else is wrong. There may be more of it than a call of `push` takes. */
+export function addAll(causes: Cause[], more: Iterable<Cause>): void {
+  for (const cause of more) causes.push(cause)
+}

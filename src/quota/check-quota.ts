@@ -1,6 +1,6 @@
 /** What is wrong with a ResourceQuota by itself. Source: `ValidateResourceQuota` of Kubernetes. */
 import type { ResourceQuota, ScopeRequirement } from '../kinds/quota.ts'
-import { forbiddenValue, invalidValue, requiredValue, unsupportedValue } from '../lib/causes.ts'
+import { addAll, forbiddenValue, invalidValue, requiredValue, unsupportedValue } from '../lib/causes.ts'
 import type { Cause } from '../lib/errors.ts'
 import { FieldPath } from '../lib/field-path.ts'
 import { isSameJson } from '../lib/json.ts'
@@ -29,34 +29,41 @@ const OPPOSITES = [
 ]
 
 /** What is wrong; `before` is the quota that an update would replace: its scopes stay as they are. */
-export function* quotaFaults(quota: ResourceQuota, before: ResourceQuota | undefined): Iterable<Cause> {
+export function quotaFaults(quota: ResourceQuota, before: ResourceQuota | undefined): Cause[] {
   const { hard = {}, scopes = [], scopeSelector } = quota.spec ?? {}
-  for (const [name, amount] of Object.entries(hard)) yield* hardFaults(name, amount)
-  yield* scopeFaults(scopes, Object.keys(hard))
+  const causes: Cause[] = []
+  for (const [name, amount] of Object.entries(hard)) addAll(causes, hardFaults(name, amount))
+  addAll(causes, scopeFaults(scopes, Object.keys(hard)))
   const expressions = scopeSelector?.matchExpressions ?? []
-  for (const [index, expression] of expressions.entries()) yield* expressionFaults(expression, index)
-  if (!before) return
+  for (const [index, expression] of expressions.entries()) addAll(causes, expressionFaults(expression, index))
+  if (!before) return causes
   for (const field of ['scopes', 'scopeSelector'] as const) {
     if (isSameJson(quota.spec?.[field] ?? [], before.spec?.[field] ?? [])) continue
-    yield invalidValue(
-      SPEC.child(field),
-      'Invalid value: field is immutable: delete the quota and create it anew',
+    causes.push(
+      invalidValue(
+        SPEC.child(field),
+        'Invalid value: field is immutable: delete the quota and create it anew',
+      ),
     )
   }
+  return causes
 }
 
-function* hardFaults(name: string, amount: QuantityText): Iterable<Cause> {
+function hardFaults(name: string, amount: QuantityText): Cause[] {
   const at = SPEC.child('hard').key(name)
+  const causes: Cause[] = []
   for (const problem of checkQualifiedName(name))
-    yield invalidValue(at, `Invalid value: "${name}": ${problem}`)
+    causes.push(invalidValue(at, `Invalid value: "${name}": ${problem}`))
   if (!name.includes('/') && !STANDARD.has(name) && !/^(requests\.)?hugepages-/.test(name)) {
-    yield invalidValue(at, `Invalid value: "${name}": must be a standard resource for quota`)
+    causes.push(invalidValue(at, `Invalid value: "${name}": must be a standard resource for quota`))
   }
-  if (!isQuantity(amount)) return
+  if (!isQuantity(amount)) return causes
   const nano = quantityToNano(amount)
-  if (nano < 0n) yield invalidValue(at, `Invalid value: "${amount}": must be greater than or equal to 0`)
+  if (nano < 0n)
+    causes.push(invalidValue(at, `Invalid value: "${amount}": must be greater than or equal to 0`))
   if (isWhole(name) && nano % ONE !== 0n)
-    yield invalidValue(at, `Invalid value: "${amount}": must be an integer`)
+    causes.push(invalidValue(at, `Invalid value: "${amount}": must be an integer`))
+  return causes
 }
 
 /** Whether there are only whole ones of it. */
@@ -64,20 +71,24 @@ function isWhole(name: string): boolean {
   return name.startsWith('count/') || OBJECTS.includes(name) || name.endsWith('/persistentvolumeclaims')
 }
 
-function* scopeFaults(scopes: readonly string[], hard: readonly string[]): Iterable<Cause> {
+function scopeFaults(scopes: readonly string[], hard: readonly string[]): Cause[] {
   const at = SPEC.child('scopes')
+  const causes: Cause[] = []
   for (const scope of scopes) {
-    if (!SCOPES.includes(scope)) yield invalidValue(at, `Invalid value: "${scope}": unsupported scope`)
+    if (!SCOPES.includes(scope)) causes.push(invalidValue(at, `Invalid value: "${scope}": unsupported scope`))
     for (const name of hard) {
       if (fits(scope, name)) continue
-      yield invalidValue(at, `Invalid value: "${scope}": unsupported scope applied to resource ${name}`)
+      causes.push(
+        invalidValue(at, `Invalid value: "${scope}": unsupported scope applied to resource ${name}`),
+      )
     }
   }
   for (const pair of OPPOSITES) {
     if (pair.every((scope) => scopes.includes(scope))) {
-      yield invalidValue(at, `Invalid value: ["${pair.join('","')}"]: conflicting scopes`)
+      causes.push(invalidValue(at, `Invalid value: ["${pair.join('","')}"]: conflicting scopes`))
     }
   }
+  return causes
 }
 
 /** Whether a scope says anything about what is counted under a standard name. */
@@ -88,41 +99,48 @@ function fits(scope: string, name: string): boolean {
   return scope !== 'BestEffort' && COMPUTE.includes(name)
 }
 
-function* expressionFaults(
-  { scopeName, operator, values = [] }: ScopeRequirement,
-  index: number,
-): Iterable<Cause> {
+function expressionFaults({ scopeName, operator, values = [] }: ScopeRequirement, index: number): Cause[] {
   const at = SPEC.child('scopeSelector', 'matchExpressions').index(index)
+  const causes: Cause[] = []
   if (!SCOPES.includes(scopeName)) {
-    yield invalidValue(at.child('scopeName'), `Invalid value: "${scopeName}": unsupported scope`)
+    causes.push(invalidValue(at.child('scopeName'), `Invalid value: "${scopeName}": unsupported scope`))
   }
   if (!VALUED.includes(scopeName) && operator !== 'Exists') {
-    yield invalidValue(
-      at.child('operator'),
-      `Invalid value: "${operator}": must be 'Exists' when scope is ${scopeName}`,
+    causes.push(
+      invalidValue(
+        at.child('operator'),
+        `Invalid value: "${operator}": must be 'Exists' when scope is ${scopeName}`,
+      ),
     )
   }
   switch (operator) {
     case 'In':
     case 'NotIn':
-      if (values.length > 0) return
-      yield requiredValue(
-        at.child('values'),
-        "Required value: must be at least one value when `operator` is 'In' or 'NotIn'",
+      if (values.length > 0) return causes
+      causes.push(
+        requiredValue(
+          at.child('values'),
+          "Required value: must be at least one value when `operator` is 'In' or 'NotIn'",
+        ),
       )
-      return
+      return causes
     case 'Exists':
     case 'DoesNotExist':
-      if (values.length === 0) return
-      yield forbiddenValue(
-        at.child('values'),
-        "Forbidden: must be no value when `operator` is 'Exists' or 'DoesNotExist'",
+      if (values.length === 0) return causes
+      causes.push(
+        forbiddenValue(
+          at.child('values'),
+          "Forbidden: must be no value when `operator` is 'Exists' or 'DoesNotExist'",
+        ),
       )
-      return
+      return causes
     default:
-      yield unsupportedValue(
-        at.child('operator'),
-        `Unsupported value: "${operator}": use In, NotIn, Exists or DoesNotExist`,
+      causes.push(
+        unsupportedValue(
+          at.child('operator'),
+          `Unsupported value: "${operator}": use In, NotIn, Exists or DoesNotExist`,
+        ),
       )
   }
+  return causes
 }

@@ -21,17 +21,19 @@ async function gatherBackups({ namespace }: AdmissionRequest, reader: ObjectRead
 }
 
 /** A VM is backed up once at a time. Contract: BKP-005, BKP-006. */
-function* sourceIsFree({ object, facts }: ReviewInput<Backup, Backup[]>): Iterable<Cause> {
+function sourceIsFree({ object, facts }: ReviewInput<Backup, Backup[]>): Cause[] {
+  const causes: Cause[] = []
   for (const other of facts) {
     const { name } = other.metadata
     if (name === object.metadata.name) {
-      yield invalidValue('metadata.name', `there is a backup "${name}" already: choose another name`)
-      return
+      causes.push(invalidValue('metadata.name', `there is a backup "${name}" already: choose another name`))
+      return causes
     }
     if (isOver(other) || !isSameJson(other.spec.source, object.spec.source)) continue
-    yield invalidValue('spec.source', `it is being backed up by "${name}": wait until that is done`)
-    return
+    causes.push(invalidValue('spec.source', `it is being backed up by "${name}": wait until that is done`))
+    return causes
   }
+  return causes
 }
 
 function isOver({ status }: Backup): boolean {

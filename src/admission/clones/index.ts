@@ -1,6 +1,6 @@
 /** What is done to clones. Contract: admission-others.md, section 12; admission-mutating.md, section 5. */
 import { randomInt } from 'node:crypto'
-import { invalidValue } from '../../lib/causes.ts'
+import { addAll, invalidValue } from '../../lib/causes.ts'
 import { badRequest, type Cause } from '../../lib/errors.ts'
 import { generateName } from '../../lib/names.ts'
 import { needsGate } from '../gate.ts'
@@ -31,54 +31,65 @@ function nameTarget({ object }: ReviewInput<Clone>): void {
 }
 
 /** All that is asked of a clone. Contract: CLONE-004 … 015; CRASH-009, 010. */
-function* cloneIsSound({ object }: ReviewInput<Clone>): Iterable<Cause> {
+function cloneIsSound({ object }: ReviewInput<Clone>): Cause[] {
   const { spec } = object
   if (!spec.source) throw badRequest('spec.source is required: name what is to be cloned')
-  yield* filtersAreSound(spec.annotationFilters, 'spec.annotations')
-  yield* filtersAreSound(spec.labelFilters, 'spec.labels')
-  yield* filtersAreSound(spec.template?.annotationFilters, 'spec.template.annotations')
-  yield* filtersAreSound(spec.template?.labelFilters, 'spec.template.labels')
-  yield* endsAreSound(spec.source, spec.target)
+  const causes: Cause[] = []
+  addAll(causes, filtersAreSound(spec.annotationFilters, 'spec.annotations'))
+  addAll(causes, filtersAreSound(spec.labelFilters, 'spec.labels'))
+  addAll(causes, filtersAreSound(spec.template?.annotationFilters, 'spec.template.annotations'))
+  addAll(causes, filtersAreSound(spec.template?.labelFilters, 'spec.template.labels'))
+  addAll(causes, endsAreSound(spec.source, spec.target))
   for (const [name, mac] of Object.entries(spec.newMacAddresses ?? {})) {
     if (mac === '' || isMacAddress(mac)) continue
-    yield invalidValue(
-      `spec.newMacAddresses.${name}`,
-      `"${mac}" is no MAC address, such as 02:00:00:00:00:01`,
+    causes.push(
+      invalidValue(`spec.newMacAddresses.${name}`, `"${mac}" is no MAC address, such as 02:00:00:00:00:01`),
     )
   }
   for (const [position, patch] of (spec.patches ?? []).entries()) {
-    if (!isJson(patch)) yield invalidValue(`spec.patches[${position}]`, 'is no JSON')
+    if (!isJson(patch)) causes.push(invalidValue(`spec.patches[${position}]`, 'is no JSON'))
   }
+  return causes
 }
 
-function* filtersAreSound(filters: string[] | undefined, field: string): Iterable<Cause> {
+function filtersAreSound(filters: string[] | undefined, field: string): Cause[] {
+  const causes: Cause[] = []
   for (const filter of filters ?? []) {
     if (filter === '')
       throw badRequest(`${field}: a filter is empty: remove it, or write what it lets through`)
-    if (filter === '!') yield invalidValue(field, '"!" excludes nothing: write what it excludes after it')
+    if (filter === '!')
+      causes.push(invalidValue(field, '"!" excludes nothing: write what it excludes after it'))
     if (filter.length === 1) continue
-    if (filter.slice(1).includes('!')) yield invalidValue(field, `"${filter}": ! may only stand first`)
-    if (filter.slice(0, -1).includes('*')) yield invalidValue(field, `"${filter}": * may only stand last`)
+    if (filter.slice(1).includes('!')) causes.push(invalidValue(field, `"${filter}": ! may only stand first`))
+    if (filter.slice(0, -1).includes('*'))
+      causes.push(invalidValue(field, `"${filter}": * may only stand last`))
   }
+  return causes
 }
 
 const SOURCES = ['VirtualMachine', 'VirtualMachineSnapshot']
 
-function* endsAreSound(source: TypedReference, target: TypedReference | undefined): Iterable<Cause> {
+function endsAreSound(source: TypedReference, target: TypedReference | undefined): Cause[] {
   const { kind = '', name = '', apiGroup } = source
+  const causes: Cause[] = []
   if (!SOURCES.includes(kind)) {
-    yield invalidValue('spec.Source.Kind', `"${kind}" cannot be cloned: choose one of ${SOURCES.join(', ')}`)
+    causes.push(
+      invalidValue('spec.Source.Kind', `"${kind}" cannot be cloned: choose one of ${SOURCES.join(', ')}`),
+    )
   }
   if (target && target.kind !== 'VirtualMachine') {
-    yield invalidValue('spec.Target.Kind', `a clone is a VirtualMachine, not "${target.kind ?? ''}"`)
+    causes.push(invalidValue('spec.Target.Kind', `a clone is a VirtualMachine, not "${target.kind ?? ''}"`))
   }
-  if (!apiGroup) yield invalidValue('spec.Source.APIGroup', 'name the API group of the source')
-  if (kind === '') yield invalidValue('spec.Source', 'name the kind of the source')
-  if (name === '') yield invalidValue('spec.Source.Name', 'name the source')
+  if (!apiGroup) causes.push(invalidValue('spec.Source.APIGroup', 'name the API group of the source'))
+  if (kind === '') causes.push(invalidValue('spec.Source', 'name the kind of the source'))
+  if (name === '') causes.push(invalidValue('spec.Source.Name', 'name the source'))
   const areVms = kind === 'VirtualMachine' && target?.kind === 'VirtualMachine'
   if (areVms && (target?.name ?? '') === name) {
-    yield invalidValue('spec.target.name', `"${name}" cannot be a clone of itself: choose another name`)
+    causes.push(
+      invalidValue('spec.target.name', `"${name}" cannot be a clone of itself: choose another name`),
+    )
   }
+  return causes
 }
 
 function isJson(text: string): boolean {

@@ -17,26 +17,30 @@ const GROUPS: Record<string, string> = {
 }
 
 /** What is exported is of a kind that can be, is named, and in its group. Contract: EXP-003 … 014. */
-function* sourceCanBeExported({ object, config }: ReviewInput<Export>): Iterable<Cause> {
+function sourceCanBeExported({ object, config }: ReviewInput<Export>): Cause[] {
   const { kind = '', name = '', apiGroup } = object.spec.source ?? {}
   const group = Object.hasOwn(GROUPS, kind) ? GROUPS[kind] : undefined
+  const causes: Cause[] = []
   if (group === undefined) {
     const known = Object.keys(GROUPS).join(', ')
-    yield invalidValue('spec.source.kind', `"${kind}" cannot be exported: choose one of ${known}`)
-    return
+    causes.push(invalidValue('spec.source.kind', `"${kind}" cannot be exported: choose one of ${known}`))
+    return causes
   }
   if (kind === 'VirtualMachineTemplate' && !config.areTemplatesExported) {
-    yield invalidValue(
-      'spec.source.kind',
-      'exporting templates needs the feature gates OCIExport and Template, and virtTemplateDeployment enabled',
+    causes.push(
+      invalidValue(
+        'spec.source.kind',
+        'exporting templates needs the feature gates OCIExport and Template, and virtTemplateDeployment enabled',
+      ),
     )
-    return
+    return causes
   }
-  if (name === '') yield invalidValue('spec.source.name', `name the ${kind} to export`)
+  if (name === '') causes.push(invalidValue('spec.source.name', `name the ${kind} to export`))
   if ((apiGroup ?? '') !== group) {
     const text = group === '' ? 'must be left out' : `must be ${group}`
-    yield invalidValue('spec.source.APIGroup', `the API group is "${apiGroup ?? ''}" and ${text}`)
+    causes.push(invalidValue('spec.source.APIGroup', `the API group is "${apiGroup ?? ''}" and ${text}`))
   }
+  return causes
 }
 
 export const createExport: KindAdmission<Export> = { mutators: [], stages: [sourceCanBeExported] }

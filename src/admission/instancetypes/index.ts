@@ -14,11 +14,6 @@ export const instancetypeAdmission: KindAdmission<Instancetype> = {
 /** Both kinds of preferences, created or changed. */
 export const preferenceAdmission: KindAdmission<Preference> = {
   mutators: [],
-  stages: [
-    function* (input) {
-      yield* topologyIsKnown(input)
-      yield* spreadIsPossible(input)
-    },
-  ],
+  stages: [(input) => [...topologyIsKnown(input), ...spreadIsPossible(input)]],
   warn: warnOfOldTopology,
 }

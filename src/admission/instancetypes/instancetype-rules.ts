@@ -7,19 +7,25 @@ import type { ReviewInput } from '../review-input.ts'
 const PERCENT = 'spec.memory.overcommitPercent'
 
 /** Memory that is given twice is a share of it, and comes from no huge pages. Contract: IT-001, 002. */
-export function* overcommitIsPossible({ object }: ReviewInput<Instancetype>): Iterable<Cause> {
+export function overcommitIsPossible({ object }: ReviewInput<Instancetype>): Cause[] {
   const { overcommitPercent = 0, hugepages } = object.spec?.memory ?? {}
+  const causes: Cause[] = []
   if (overcommitPercent < 0 || overcommitPercent > 100) {
-    yield invalidValue(PERCENT, `${overcommitPercent} is not between 0 and 100`)
+    causes.push(invalidValue(PERCENT, `${overcommitPercent} is not between 0 and 100`))
   }
   if (overcommitPercent !== 0 && hugepages) {
-    yield invalidValue(PERCENT, 'memory on huge pages cannot be overcommitted: leave out one of the two')
+    causes.push(
+      invalidValue(PERCENT, 'memory on huge pages cannot be overcommitted: leave out one of the two'),
+    )
   }
+  return causes
 }
 
 /** Contract: IT-003. */
-export function* warnOfLaunchSecurity({ object }: ReviewInput<Instancetype>): Iterable<string> {
-  if (object.spec?.launchSecurity) {
-    yield 'spec.launchSecurity of an instance type is deprecated: use spec.preferredLaunchSecurity of a preference'
-  }
+export function warnOfLaunchSecurity({ object }: ReviewInput<Instancetype>): string[] {
+  return object.spec?.launchSecurity
+    ? [
+        'spec.launchSecurity of an instance type is deprecated: use spec.preferredLaunchSecurity of a preference',
+      ]
+    : []
 }

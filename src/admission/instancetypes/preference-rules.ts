@@ -9,30 +9,36 @@ const ACROSS = ['SocketsCoresThreads', 'SocketsCores', 'CoresThreads']
 const CPU = 'spec.cpu'
 
 /** vCPUs are laid out in a way that there is. Contract: PREF-001. */
-export function* topologyIsKnown({ object }: ReviewInput<Preference>): Iterable<Cause> {
+export function topologyIsKnown({ object }: ReviewInput<Preference>): Cause[] {
   const topology = object.spec?.cpu?.preferredCPUTopology
-  if (topology === undefined || TOPOLOGY_NAMES.includes(topology)) return
-  yield invalidValue(`${CPU}.preferredCPUTopology`, `"${topology}" is none of ${TOPOLOGY_NAMES.join(', ')}`)
+  if (topology === undefined || TOPOLOGY_NAMES.includes(topology)) return []
+  return [
+    invalidValue(`${CPU}.preferredCPUTopology`, `"${topology}" is none of ${TOPOLOGY_NAMES.join(', ')}`),
+  ]
 }
 
 /** vCPUs are spread in a way that there is; a core has two threads. Contract: PREF-002, 003. */
-export function* spreadIsPossible({ object }: ReviewInput<Preference>): Iterable<Cause> {
-  if (topologyOf(object.spec) !== 'spread') return
+export function spreadIsPossible({ object }: ReviewInput<Preference>): Cause[] {
+  if (topologyOf(object.spec) !== 'spread') return []
   const { across, ratio } = spreadOf(object.spec)
   const at = `${CPU}.spreadOptions`
-  if (!ACROSS.includes(across)) {
-    yield invalidValue(`${at}.across`, `"${across}" is none of ${ACROSS.join(', ')}`)
-  } else if (across === 'CoresThreads' && ratio !== 2) {
-    yield invalidValue(
-      `${at}.ratio`,
-      `a core has 2 threads, not ${ratio}: choose 2, or spread across SocketsCores`,
-    )
-  }
+  if (!ACROSS.includes(across))
+    return [invalidValue(`${at}.across`, `"${across}" is none of ${ACROSS.join(', ')}`)]
+  if (across === 'CoresThreads' && ratio !== 2)
+    return [
+      invalidValue(
+        `${at}.ratio`,
+        `a core has 2 threads, not ${ratio}: choose 2, or spread across SocketsCores`,
+      ),
+    ]
+  return []
 }
 
 /** Contract: PREF-004. */
-export function* warnOfOldTopology({ object }: ReviewInput<Preference>): Iterable<string> {
+export function warnOfOldTopology({ object }: ReviewInput<Preference>): string[] {
   const topology = object.spec?.cpu?.preferredCPUTopology
-  if (!topology?.startsWith('prefer')) return
-  yield `spec.cpu.preferredCPUTopology "${topology}" is deprecated: use "${topology.slice('prefer'.length).toLowerCase()}"`
+  if (!topology?.startsWith('prefer')) return []
+  return [
+    `spec.cpu.preferredCPUTopology "${topology}" is deprecated: use "${topology.slice('prefer'.length).toLowerCase()}"`,
+  ]
 }

@@ -22,24 +22,26 @@ const FACTORS: readonly (readonly [string, (value: number) => boolean, string])[
 ]
 
 /** A time-out is not negative. Contract: MP-001. */
-function* timeoutIsPositive({ object }: Input): Iterable<Cause> {
-  if ((object.spec.completionTimeoutPerGiB ?? 0) < 0) {
-    yield invalidValue(SPEC.child('completionTimeoutPerGiB'), 'must not be negative; it is in seconds')
-  }
+function timeoutIsPositive({ object }: Input): Cause[] {
+  return (object.spec.completionTimeoutPerGiB ?? 0) < 0
+    ? [invalidValue(SPEC.child('completionTimeoutPerGiB'), 'must not be negative; it is in seconds')]
+    : []
 }
 
 /** What belongs to the detection of stalls needs its gate, where it is new. Contract: MP-002, 003. */
-function* stallDetectionIsAllowed({ object, old, config }: Input): Iterable<Cause> {
-  if (config.isGateOn(GATE)) return
+function stallDetectionIsAllowed({ object, old, config }: Input): Cause[] {
+  if (config.isGateOn(GATE)) return []
   const message = `needs the feature gate ${GATE}: turn it on in the KubeVirt object, or leave this out`
   const { maxDowntimeMs, experimental } = object.spec
+  const causes: Cause[] = []
   if (maxDowntimeMs !== undefined && maxDowntimeMs !== old?.spec.maxDowntimeMs) {
-    yield invalidValue(SPEC.child('maxDowntimeMs'), message)
+    causes.push(invalidValue(SPEC.child('maxDowntimeMs'), message))
   }
   const detector = experimental?.stallDetector
   if (detector !== undefined && !isSameDetector(detector, old?.spec.experimental?.stallDetector)) {
-    yield invalidValue(DETECTOR, message)
+    causes.push(invalidValue(DETECTOR, message))
   }
+  return causes
 }
 
 type Detector = NonNullable<NonNullable<MigrationPolicy['spec']['experimental']>['stallDetector']>
@@ -51,35 +53,41 @@ function isSameDetector(left: Detector, right: Detector | undefined): boolean {
 }
 
 /** Factors are numbers within their bounds. Contract: MP-004 … 007. */
-function* factorsAreInBounds({ object }: Input): Iterable<Cause> {
+function factorsAreInBounds({ object }: Input): Cause[] {
   const detector = object.spec.experimental?.stallDetector ?? {}
+  const causes: Cause[] = []
   for (const [name, isWithin, bounds] of FACTORS) {
     const given = detector[name]
     if (given === undefined) continue
     const value = parseFactor(given)
     if (value === undefined || !isWithin(value)) {
-      yield invalidValue(
-        DETECTOR.child(name),
-        `${JSON.stringify(given)} is no number ${bounds} with at most three decimals`,
+      causes.push(
+        invalidValue(
+          DETECTOR.child(name),
+          `${JSON.stringify(given)} is no number ${bounds} with at most three decimals`,
+        ),
       )
     }
   }
+  return causes
 }
 
 /** A bandwidth is not negative. Contract: MP-008. */
-function* bandwidthIsPositive({ object }: Input): Iterable<Cause> {
+function bandwidthIsPositive({ object }: Input): Cause[] {
   const { bandwidthPerMigration } = object.spec
-  if (isQuantity(bandwidthPerMigration) && quantityToNano(bandwidthPerMigration) < 0n) {
-    yield invalidValue(SPEC.child('bandwidthPerMigration'), 'must not be negative; it is in bytes a second')
-  }
+  return isQuantity(bandwidthPerMigration) && quantityToNano(bandwidthPerMigration) < 0n
+    ? [invalidValue(SPEC.child('bandwidthPerMigration'), 'must not be negative; it is in bytes a second')]
+    : []
 }
 
 /** All causes are told together. */
-function* policyIsSound(input: Input): Iterable<Cause> {
-  yield* timeoutIsPositive(input)
-  yield* stallDetectionIsAllowed(input)
-  yield* factorsAreInBounds(input)
-  yield* bandwidthIsPositive(input)
+function policyIsSound(input: Input): Cause[] {
+  return [
+    ...timeoutIsPositive(input),
+    ...stallDetectionIsAllowed(input),
+    ...factorsAreInBounds(input),
+    ...bandwidthIsPositive(input),
+  ]
 }
 
 export const migrationPolicyAdmission: KindAdmission<MigrationPolicy> = {

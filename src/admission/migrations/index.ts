@@ -37,25 +37,27 @@ function labelMigration({ object }: ReviewInput<Vmim, Facts>): void {
 }
 
 /** A migration says whose it is. Contract: MIG-001. */
-function* guestIsNamed({ object }: ReviewInput<Vmim, Facts>): Iterable<Cause> {
-  if (!nameOf(object)) yield requiredValue('spec.vmiName', 'name the VMI to be migrated')
+function guestIsNamed({ object }: ReviewInput<Vmim, Facts>): Cause[] {
+  return !nameOf(object) ? [requiredValue('spec.vmiName', 'name the VMI to be migrated')] : []
 }
 
 /** Only the controller says what goes first. Contract: MIG-002. */
-function* priorityIsOurs({ object, request, config }: ReviewInput<Vmim, Facts>): Iterable<Cause> {
+function priorityIsOurs({ object, request, config }: ReviewInput<Vmim, Facts>): Cause[] {
   const isController = request.user.name === kubeVirtUser('controller', config.installNamespace).name
-  if ('priority' in object.spec && object.spec.priority !== undefined && !isController) {
-    yield forbiddenValue(
-      'spec.migrationPriority',
-      'only the controller of KubeVirt sets a priority: leave it out',
-    )
-  }
+  return 'priority' in object.spec && object.spec.priority !== undefined && !isController
+    ? [
+        forbiddenValue(
+          'spec.migrationPriority',
+          'only the controller of KubeVirt sets a priority: leave it out',
+        ),
+      ]
+    : []
 }
 
 /**
  * The guest is there, runs, can be moved, and is not being moved. Throws 400. Contract: MIG-003 … 006.
  */
-function guestCanMove({ object, facts, request }: ReviewInput<Vmim, Facts>): Iterable<Cause> {
+function guestCanMove({ object, facts, request }: ReviewInput<Vmim, Facts>): Cause[] {
   const { vmi, others } = facts
   const name = nameOf(object)
   if (!vmi) throw badRequest(`there is no VMI "${name}" in the namespace "${request.namespace}"`)
@@ -79,20 +81,20 @@ function guestCanMove({ object, facts, request }: ReviewInput<Vmim, Facts>): Ite
 }
 
 /** Migration between clusters needs its gate. Contract: MIG-007. */
-function* decentralizedIsAllowed({ object, config }: ReviewInput<Vmim, Facts>): Iterable<Cause> {
+function decentralizedIsAllowed({ object, config }: ReviewInput<Vmim, Facts>): Cause[] {
   const isAsked = 'sendTo' in object.spec || 'receive' in object.spec
-  if (isAsked && !config.isGateOn('DecentralizedLiveMigration')) {
-    yield unsupportedValue('', 'sendTo and receive need the feature gate DecentralizedLiveMigration')
-  }
+  return isAsked && !config.isGateOn('DecentralizedLiveMigration')
+    ? [unsupportedValue('', 'sendTo and receive need the feature gate DecentralizedLiveMigration')]
+    : []
 }
 
 /** Both ends of a migration between clusters mean the same one. Contract: MIG-008. */
-function* idsAgree({ object, config }: ReviewInput<Vmim, Facts>): Iterable<Cause> {
+function idsAgree({ object, config }: ReviewInput<Vmim, Facts>): Cause[] {
   const { sendTo, receive } = object.spec
-  if (!config.isGateOn('DecentralizedLiveMigration') || !sendTo || !receive) return
-  if (sendTo.migrationID !== receive.migrationID) {
-    yield invalidValue('', 'sendTo and receive name different migrations: give both the same migrationID')
-  }
+  if (!config.isGateOn('DecentralizedLiveMigration') || !sendTo || !receive) return []
+  return sendTo.migrationID !== receive.migrationID
+    ? [invalidValue('', 'sendTo and receive name different migrations: give both the same migrationID')]
+    : []
 }
 
 export const createMigration: KindAdmission<Vmim, Facts> = {
@@ -102,23 +104,20 @@ export const createMigration: KindAdmission<Vmim, Facts> = {
 }
 
 /** What is asked of a migration stays. Contract: MIGU-001. */
-function* requestIsKept({ object, old }: ReviewInput<Vmim>): Iterable<Cause> {
-  if (old && !isSameJson(object.spec, old.spec)) {
-    yield unsupportedValue('', 'the spec of a migration cannot be changed: delete it and create another')
-  }
+function requestIsKept({ object, old }: ReviewInput<Vmim>): Cause[] {
+  return old && !isSameJson(object.spec, old.spec)
+    ? [unsupportedValue('', 'the spec of a migration cannot be changed: delete it and create another')]
+    : []
 }
 
 /** So does the label it is found by. Contract: MIGU-002, 003. */
-function* labelIsKept({ object, old }: ReviewInput<Vmim>): Iterable<Cause> {
+function labelIsKept({ object, old }: ReviewInput<Vmim>): Cause[] {
   const { phase } = object.status ?? {}
   const before = old?.metadata.labels?.[VMI_NAME_LABEL]
-  if (isMigrationOver(phase) || before === undefined) return
-  if (object.metadata.labels?.[VMI_NAME_LABEL] !== before) {
-    yield unsupportedValue(
-      '',
-      `the label ${VMI_NAME_LABEL} of a migration that is not over cannot be changed`,
-    )
-  }
+  if (isMigrationOver(phase) || before === undefined) return []
+  return object.metadata.labels?.[VMI_NAME_LABEL] !== before
+    ? [unsupportedValue('', `the label ${VMI_NAME_LABEL} of a migration that is not over cannot be changed`)]
+    : []
 }
 
 export const updateMigration: KindAdmission<Vmim> = {

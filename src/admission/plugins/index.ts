@@ -1,6 +1,6 @@
 /** What is done to plugins. Contract: admission-others.md, section 16. */
 import { posix } from 'node:path'
-import { invalidValue } from '../../lib/causes.ts'
+import { addAll, invalidValue } from '../../lib/causes.ts'
 import { checkCel, type CelType } from '../../lib/cel-syntax.ts'
 import type { Cause } from '../../lib/errors.ts'
 import { FieldPath } from '../../lib/field-path.ts'
@@ -30,41 +30,43 @@ const NODE = ['vmi']
  * Expressions can be read, and speak of what there is; paths of sockets are clean. What members objects have is not
  * looked at: that takes the types. Contract: PLG-004 … 008.
  */
-function* pluginIsSound({ object }: ReviewInput<Plugin>): Iterable<Cause> {
+function pluginIsSound({ object }: ReviewInput<Plugin>): Cause[] {
   const { condition, domainHooks = [], nodeHooks = [] } = object.spec
-  yield* celIsSound(condition, SPEC.child('condition'), DOMAIN, 'bool')
+  const causes: Cause[] = []
+  addAll(causes, celIsSound(condition, SPEC.child('condition'), DOMAIN, 'bool'))
   for (const [position, hook] of domainHooks.entries()) {
     const field = SPEC.child('domainHooks').index(position)
-    yield* celIsSound(hook.cel?.expression, field.child('cel', 'expression'), DOMAIN, 'Domain')
-    yield* celIsSound(hook.condition, field.child('condition'), DOMAIN, 'bool')
+    addAll(causes, celIsSound(hook.cel?.expression, field.child('cel', 'expression'), DOMAIN, 'Domain'))
+    addAll(causes, celIsSound(hook.condition, field.child('condition'), DOMAIN, 'bool'))
   }
   for (const [position, hook] of nodeHooks.entries()) {
-    yield* celIsSound(
-      hook.condition,
-      SPEC.child('nodeHooks').index(position).child('condition'),
-      NODE,
-      'bool',
+    addAll(
+      causes,
+      celIsSound(hook.condition, SPEC.child('nodeHooks').index(position).child('condition'), NODE, 'bool'),
     )
   }
   for (const [position, { sidecar }] of domainHooks.entries()) {
     if (!sidecar || sidecar.socketPath === cleanPath(sidecar.socketPath ?? '')) continue
     const field = SPEC.child('domainHooks').index(position).child('sidecar', 'socketPath')
-    yield invalidValue(
-      field,
-      `"${sidecar.socketPath ?? ''}" is no clean path: write ${cleanPath(sidecar.socketPath ?? '')}`,
+    causes.push(
+      invalidValue(
+        field,
+        `"${sidecar.socketPath ?? ''}" is no clean path: write ${cleanPath(sidecar.socketPath ?? '')}`,
+      ),
     )
   }
+  return causes
 }
 
-function* celIsSound(
+function celIsSound(
   expression: string | undefined,
   field: FieldPath,
   variables: readonly string[],
   type: CelType,
-): Iterable<Cause> {
-  if (!expression) return
+): Cause[] {
+  if (!expression) return []
   const fault = checkCel(expression, variables, type)
-  if (fault !== undefined) yield invalidValue(field, fault)
+  return fault !== undefined ? [invalidValue(field, fault)] : []
 }
 
 /** As Go's `path.Clean`: `normalize` keeps a slash at the end. */

@@ -1,7 +1,7 @@
 /** What is done to restores. Contract: admission-others.md, section 8. */
 import type { Vm } from '../../kinds/kubevirt.ts'
 import { VM_RESTORES, VM_SNAPSHOT_CONTENTS, VM_SNAPSHOTS, VMS } from '../../kinds/table.ts'
-import { invalidValue, requiredValue } from '../../lib/causes.ts'
+import { addAll, invalidValue, requiredValue } from '../../lib/causes.ts'
 import { badRequest, type Cause } from '../../lib/errors.ts'
 import { isSameJson } from '../../lib/json.ts'
 import { checkPathSegment } from '../../lib/names.ts'
@@ -59,61 +59,69 @@ async function gatherFacts({ namespace, object }: AdmissionRequest, reader: Obje
 }
 
 /** All that is asked of a restore. Contract: REST-004 … 016. */
-function* restoreIsSound({ object, facts }: ReviewInput<Restore, Facts>): Iterable<Cause> {
+function restoreIsSound({ object, facts }: ReviewInput<Restore, Facts>): Cause[] {
   const { spec } = object
-  const ofTarget = [...vmIsNamed(spec.target ?? {}, 'spec.target')]
-  yield* ofTarget
-  if (ofTarget.length === 0) yield* contentsAreSound(spec, facts)
+  const ofTarget = vmIsNamed(spec.target ?? {}, 'spec.target')
+  const causes: Cause[] = []
+  addAll(causes, ofTarget)
+  if (ofTarget.length === 0) addAll(causes, contentsAreSound(spec, facts))
   for (const other of facts.others) {
     if (other.status?.complete || !isSameJson(other.spec.target, spec.target)) continue
-    yield invalidValue(
-      'spec.target',
-      `it is being restored by "${other.metadata.name}": wait until that is done`,
+    causes.push(
+      invalidValue(
+        'spec.target',
+        `it is being restored by "${other.metadata.name}": wait until that is done`,
+      ),
     )
   }
+  return causes
 }
 
-function* contentsAreSound(spec: RestoreSpec, facts: Facts): Iterable<Cause> {
+function contentsAreSound(spec: RestoreSpec, facts: Facts): Cause[] {
   const { virtualMachineSnapshotName: name } = spec
   if (!name || checkPathSegment(name).length > 0) {
     throw badRequest(`spec.virtualMachineSnapshotName: "${name}" can be no name of a snapshot`)
   }
   // Without its snapshot nothing is said of patches, as clients have come to see it. Contract: REST-009.
+  const causes: Cause[] = []
   if (facts.snapshot) {
-    yield* patchesAreAllowed(spec.patches ?? [])
-    yield* backendStorageStays(facts.snapshot, facts)
+    addAll(causes, patchesAreAllowed(spec.patches ?? []))
+    addAll(causes, backendStorageStays(facts.snapshot, facts))
   }
-  yield* overridesSaySomething(spec)
-  yield* policyIsKnown(spec.volumeRestorePolicy, POLICIES, 'spec.volumeRestorePolicy')
-  yield* policyIsKnown(spec.volumeOwnershipPolicy, OWNERS, 'spec.volumeOwnershipPolicy')
+  addAll(causes, overridesSaySomething(spec))
+  addAll(causes, policyIsKnown(spec.volumeRestorePolicy, POLICIES, 'spec.volumeRestorePolicy'))
+  addAll(causes, policyIsKnown(spec.volumeOwnershipPolicy, OWNERS, 'spec.volumeOwnershipPolicy'))
+  return causes
 }
 
 const PATCHABLE = ['/spec/', '/metadata/labels/', '/metadata/annotations/']
 
 /** Contract: REST-007, REST-008. */
-function* patchesAreAllowed(patches: readonly string[]): Iterable<Cause> {
+function patchesAreAllowed(patches: readonly string[]): Cause[] {
   const pieces = patches.flatMap((patch) => patch.replaceAll(/^[{}]+|[{}]+$/g, '').split(','))
+  const causes: Cause[] = []
   for (const piece of pieces) {
     const parts = piece.split(':')
     const [name = '', value = ''] = parts.map((part) => part.trim())
-    if (parts.length !== 2) yield invalidValue('spec.patches', `"${piece}" is no member and its value`)
+    if (parts.length !== 2) causes.push(invalidValue('spec.patches', `"${piece}" is no member and its value`))
     else if (name === '"path"' && !PATCHABLE.some((path) => value.startsWith(`"${path}`))) {
-      yield invalidValue('spec.patches', `${value} cannot be patched: only ${PATCHABLE.join(', ')}`)
+      causes.push(invalidValue('spec.patches', `${value} cannot be patched: only ${PATCHABLE.join(', ')}`))
     }
   }
+  return causes
 }
 
 /** State of a TPM or of EFI is not restored to another VM. Throws 400. Contract: REST-010, 011; CRASH-013. */
-function* backendStorageStays({ metadata, status }: Snapshot, { target, content }: Facts): Iterable<Cause> {
+function backendStorageStays({ metadata, status }: Snapshot, { target, content }: Facts): Cause[] {
   const isSame = target && (!status?.sourceUID || status.sourceUID === target.metadata.uid)
-  if (isSame) return
+  if (isSame) return []
   if (!status?.virtualMachineSnapshotContentName) {
     throw badRequest(`the snapshot "${metadata.name}" has no content yet: wait until it is ready`)
   }
   const vm = content?.spec.source?.virtualMachine
   if (!vm) throw badRequest(`the content of the snapshot "${metadata.name}" holds no VM`)
-  if (!hasBackendStorage(vm.spec)) return
-  yield invalidValue('spec', 'a VM with a persistent TPM or EFI can only be restored to itself')
+  if (!hasBackendStorage(vm.spec)) return []
+  return [invalidValue('spec', 'a VM with a persistent TPM or EFI can only be restored to itself')]
 }
 
 function hasBackendStorage(spec: Vm['spec'] | undefined): boolean {
@@ -124,29 +132,27 @@ function hasBackendStorage(spec: Vm['spec'] | undefined): boolean {
 }
 
 /** Contract: REST-012, REST-013. */
-function* overridesSaySomething({ volumeRestoreOverrides = [] }: RestoreSpec): Iterable<Cause> {
+function overridesSaySomething({ volumeRestoreOverrides = [] }: RestoreSpec): Cause[] {
+  const causes: Cause[] = []
   for (const [position, override] of volumeRestoreOverrides.entries()) {
     const field = `spec.volumeRestoreOverrides[${position}]`
     const { volumeName, restoreName, labels, annotations } = override
-    if (!volumeName) yield requiredValue(`${field}.volumeName`, 'name the volume')
+    if (!volumeName) causes.push(requiredValue(`${field}.volumeName`, 'name the volume'))
     if (!restoreName && !labels && !annotations) {
-      yield requiredValue(field, 'say what is different: restoreName, labels or annotations')
+      causes.push(requiredValue(field, 'say what is different: restoreName, labels or annotations'))
     }
   }
+  return causes
 }
 
 const POLICIES = ['InPlace', 'RandomizeNames', 'PrefixTargetName']
 const OWNERS = ['Vm', 'None']
 
 /** Contract: REST-014, REST-015. */
-function* policyIsKnown(
-  policy: string | undefined,
-  known: readonly string[],
-  field: string,
-): Iterable<Cause> {
-  if (policy !== undefined && !known.includes(policy)) {
-    yield invalidValue(field, `"${policy}" is none of ${known.join(', ')}`)
-  }
+function policyIsKnown(policy: string | undefined, known: readonly string[], field: string): Cause[] {
+  return policy !== undefined && !known.includes(policy)
+    ? [invalidValue(field, `"${policy}" is none of ${known.join(', ')}`)]
+    : []
 }
 
 /** Contract: REST-002. */

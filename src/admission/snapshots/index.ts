@@ -9,21 +9,22 @@ import type { KindAdmission, ReviewInput } from '../review-input.ts'
 type Snapshot = SpecOf<{ source: TypedReference }>
 
 /** A snapshot is of a VM. Contract: SNAP-004 … 006. */
-function* sourceIsVm({ object }: ReviewInput<Snapshot>): Iterable<Cause> {
-  yield* vmIsNamed(object.spec.source ?? {}, 'spec.source')
+function sourceIsVm({ object }: ReviewInput<Snapshot>): Cause[] {
+  return vmIsNamed(object.spec.source ?? {}, 'spec.source')
 }
 
 /** A reference to a VM: its group, then its kind. Contract: SNAP-004 … 006, REST-004 … 006. */
-export function* vmIsNamed({ apiGroup, kind }: TypedReference, at: string): Iterable<Cause> {
+export function vmIsNamed({ apiGroup, kind }: TypedReference, at: string): Cause[] {
   if (apiGroup === undefined || apiGroup === null) {
-    yield missingValue(`${at}.apiGroup`, 'name the API group: kubevirt.io')
-    return
+    return [missingValue(`${at}.apiGroup`, 'name the API group: kubevirt.io')]
   }
+  const causes: Cause[] = []
   if (apiGroup !== 'kubevirt.io') {
-    yield invalidValue(`${at}.apiGroup`, `the API group is "${apiGroup}" and must be kubevirt.io`)
+    causes.push(invalidValue(`${at}.apiGroup`, `the API group is "${apiGroup}" and must be kubevirt.io`))
   } else if (kind !== 'VirtualMachine') {
-    yield invalidValue(`${at}.kind`, `the kind is "${kind ?? ''}" and must be VirtualMachine`)
+    causes.push(invalidValue(`${at}.kind`, `the kind is "${kind ?? ''}" and must be VirtualMachine`))
   }
+  return causes
 }
 
 /** Contract: SNAP-002. */

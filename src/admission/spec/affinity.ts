@@ -1,5 +1,5 @@
 import type { VmiSpec } from '../../kinds/kubevirt.ts'
-import { invalidValue } from '../../lib/causes.ts'
+import { addAll, invalidValue } from '../../lib/causes.ts'
 import type { Cause } from '../../lib/errors.ts'
 import type { FieldPath } from '../../lib/field-path.ts'
 import { checkDns1123Label, checkDns1123Subdomain, checkQualifiedName } from '../../lib/names.ts'
@@ -23,60 +23,67 @@ interface Requirement {
 }
 
 /** What draws a guest to nodes can be understood. The contract's paths lack `affinity`. Contract: VMI-AFF-001 … 024. */
-export function* affinityIsSound({ affinity }: VmiSpec, at: FieldPath): Iterable<Cause> {
-  if (!affinity) return
-  if (affinity.nodeAffinity) yield* nodeAffinityIsSound(affinity.nodeAffinity, at.child('nodeAffinity'))
+export function affinityIsSound({ affinity }: VmiSpec, at: FieldPath): Cause[] {
+  if (!affinity) return []
+  const causes: Cause[] = []
+  if (affinity.nodeAffinity)
+    addAll(causes, nodeAffinityIsSound(affinity.nodeAffinity, at.child('nodeAffinity')))
   for (const name of ['podAffinity', 'podAntiAffinity'] as const) {
     const rules = affinity[name]
-    if (rules) yield* podAffinityIsSound(rules, at.child(name))
+    if (rules) addAll(causes, podAffinityIsSound(rules, at.child(name)))
   }
+  return causes
 }
 
-function* nodeAffinityIsSound(rules: NonNullable<Affinity['nodeAffinity']>, at: FieldPath): Iterable<Cause> {
+function nodeAffinityIsSound(rules: NonNullable<Affinity['nodeAffinity']>, at: FieldPath): Cause[] {
   const required = rules[REQUIRED]
+  const causes: Cause[] = []
   if (required) {
     const field = at.child(REQUIRED, 'nodeSelectorTerms')
     const terms = required.nodeSelectorTerms ?? []
-    if (terms.length === 0) yield invalidValue(field, 'needs at least one term')
-    for (const [position, term] of terms.entries()) yield* nodeTermIsSound(term, field.index(position))
+    if (terms.length === 0) causes.push(invalidValue(field, 'needs at least one term'))
+    for (const [position, term] of terms.entries())
+      addAll(causes, nodeTermIsSound(term, field.index(position)))
   }
   for (const [position, { weight, preference }] of (rules[PREFERRED] ?? []).entries()) {
     const field = at.child(PREFERRED).index(position)
-    yield* weightIsKnown(weight, field)
-    yield* nodeTermIsSound(preference, field.child('preference'))
+    addAll(causes, weightIsKnown(weight, field))
+    addAll(causes, nodeTermIsSound(preference, field.child('preference')))
   }
+  return causes
 }
 
-function* podAffinityIsSound(rules: PodAffinity, at: FieldPath): Iterable<Cause> {
+function podAffinityIsSound(rules: PodAffinity, at: FieldPath): Cause[] {
+  const causes: Cause[] = []
   for (const [position, term] of (rules[REQUIRED] ?? []).entries()) {
-    yield* podTermIsSound(term, at.child(REQUIRED).index(position))
+    addAll(causes, podTermIsSound(term, at.child(REQUIRED).index(position)))
   }
   for (const [position, { weight, podAffinityTerm }] of (rules[PREFERRED] ?? []).entries()) {
     const field = at.child(PREFERRED).index(position)
-    yield* weightIsKnown(weight, field)
-    yield* podTermIsSound(podAffinityTerm, field.child('podAffinityTerm'))
+    addAll(causes, weightIsKnown(weight, field))
+    addAll(causes, podTermIsSound(podAffinityTerm, field.child('podAffinityTerm')))
   }
+  return causes
 }
 
-function* weightIsKnown(weight: number | undefined, at: FieldPath): Iterable<Cause> {
-  if (weight === undefined || weight < 1 || weight > 100) {
-    yield invalidValue(at.child('weight'), `the weight is ${weight ?? 0} and must be from 1 to 100`)
-  }
+function weightIsKnown(weight: number | undefined, at: FieldPath): Cause[] {
+  return weight === undefined || weight < 1 || weight > 100
+    ? [invalidValue(at.child('weight'), `the weight is ${weight ?? 0} and must be from 1 to 100`)]
+    : []
 }
 
 /** Contract: VMI-AFF-010 … 018. */
-function* nodeTermIsSound(
-  { matchExpressions = [], matchFields = [] }: NodeTerm,
-  at: FieldPath,
-): Iterable<Cause> {
+function nodeTermIsSound({ matchExpressions = [], matchFields = [] }: NodeTerm, at: FieldPath): Cause[] {
+  const causes: Cause[] = []
   for (const [position, requirement] of matchExpressions.entries()) {
     const field = at.child('matchExpressions').index(position)
-    yield* expressionIsSound(requirement, field)
-    yield* all(checkQualifiedName(textOrEmpty(requirement.key)), field.child('key'), requirement.key)
+    addAll(causes, expressionIsSound(requirement, field))
+    addAll(causes, all(checkQualifiedName(textOrEmpty(requirement.key)), field.child('key'), requirement.key))
   }
   for (const [position, requirement] of matchFields.entries()) {
-    yield* fieldIsSound(requirement, at.child('matchFields').index(position))
+    addAll(causes, fieldIsSound(requirement, at.child('matchFields').index(position)))
   }
+  return causes
 }
 
 /** How many values each operator takes. */
@@ -89,60 +96,67 @@ const COUNTS: Record<string, { fits: (count: number) => boolean; text: string }>
   Lt: { fits: (count) => count === 1, text: 'takes one value' },
 }
 
-function* expressionIsSound({ operator = '', values = [] }: Requirement, at: FieldPath): Iterable<Cause> {
+function expressionIsSound({ operator = '', values = [] }: Requirement, at: FieldPath): Cause[] {
   const rule = Object.hasOwn(COUNTS, operator) ? COUNTS[operator] : undefined
-  if (!rule) {
-    yield invalidValue(at.child('operator'), `"${operator}" is none of ${Object.keys(COUNTS).join(', ')}`)
-  } else if (!rule.fits(values.length)) yield invalidValue(at.child('values'), `${operator} ${rule.text}`)
+  if (!rule)
+    return [invalidValue(at.child('operator'), `"${operator}" is none of ${Object.keys(COUNTS).join(', ')}`)]
+  if (!rule.fits(values.length)) return [invalidValue(at.child('values'), `${operator} ${rule.text}`)]
+  return []
 }
 
-function* fieldIsSound(
-  { key = '', operator = '', values = [] }: Requirement,
-  at: FieldPath,
-): Iterable<Cause> {
+function fieldIsSound({ key = '', operator = '', values = [] }: Requirement, at: FieldPath): Cause[] {
+  const causes: Cause[] = []
   if (operator !== 'In' && operator !== 'NotIn') {
-    yield invalidValue(at.child('operator'), `"${operator}" is neither In nor NotIn`)
-  } else if (values.length !== 1) yield invalidValue(at.child('values'), `${operator} takes one value here`)
-  if (key !== 'metadata.name') yield invalidValue(at.child('key'), `"${key}" must be metadata.name`)
+    causes.push(invalidValue(at.child('operator'), `"${operator}" is neither In nor NotIn`))
+  } else if (values.length !== 1)
+    causes.push(invalidValue(at.child('values'), `${operator} takes one value here`))
+  if (key !== 'metadata.name') causes.push(invalidValue(at.child('key'), `"${key}" must be metadata.name`))
   else {
     for (const [index, value] of values.entries()) {
-      yield* all(checkDns1123Subdomain(value), at.child('values').index(index), value)
+      addAll(causes, all(checkDns1123Subdomain(value), at.child('values').index(index), value))
     }
   }
+  return causes
 }
 
 /** Contract: VMI-AFF-020 … 024. */
-function* podTermIsSound(term: PodTerm, at: FieldPath): Iterable<Cause> {
+function podTermIsSound(term: PodTerm, at: FieldPath): Cause[] {
   const { labelSelector, namespaceSelector, namespaces = [] } = term
   const topologyKey = textOrEmpty(term.topologyKey)
-  yield* labelSelectorIsSound(labelSelector, at.child('labelSelector'))
-  yield* labelSelectorIsSound(namespaceSelector, at.child('namespaceSelector'))
-  for (const name of namespaces) yield* all(checkDns1123Label(name), at.child('namespace'), name)
+  const causes: Cause[] = []
+  addAll(causes, labelSelectorIsSound(labelSelector, at.child('labelSelector')))
+  addAll(causes, labelSelectorIsSound(namespaceSelector, at.child('namespaceSelector')))
+  for (const name of namespaces) addAll(causes, all(checkDns1123Label(name), at.child('namespace'), name))
   const field = at.child('topologyKey')
-  if (topologyKey === '') yield invalidValue(field, 'say which label of nodes counts as a place')
-  yield* all(checkQualifiedName(topologyKey), field, topologyKey)
+  if (topologyKey === '') causes.push(invalidValue(field, 'say which label of nodes counts as a place'))
+  addAll(causes, all(checkQualifiedName(topologyKey), field, topologyKey))
+  return causes
 }
 
 const UNSATISFIABLE = ['DoNotSchedule', 'ScheduleAnyway']
 
 /** How guests are spread can be understood. Contract: VMI-TSC-001 … 006. */
-export function* spreadIsSound({ topologySpreadConstraints = [] }: VmiSpec, at: FieldPath): Iterable<Cause> {
+export function spreadIsSound({ topologySpreadConstraints = [] }: VmiSpec, at: FieldPath): Cause[] {
   const constraints = at.child('topologySpreadConstraints')
+  const causes: Cause[] = []
   for (const [position, constraint] of topologySpreadConstraints.entries()) {
     const field = constraints.index(position)
     const { labelSelector } = constraint
     const topologyKey = textOrEmpty(constraint.topologyKey)
     const whenUnsatisfiable = textOrEmpty(constraint.whenUnsatisfiable)
     const { maxSkew } = constraint
-    if (!(maxSkew > 0)) yield invalidValue(field.child('maxSkew'), `${maxSkew} is too little: at least 1`)
+    if (!(maxSkew > 0))
+      causes.push(invalidValue(field.child('maxSkew'), `${maxSkew} is too little: at least 1`))
     if (topologyKey === '')
-      yield invalidValue(field.child('topologyKey'), 'say which label counts as a place')
-    else yield* all(checkQualifiedName(topologyKey), field.child('topologyKey'), topologyKey)
+      causes.push(invalidValue(field.child('topologyKey'), 'say which label counts as a place'))
+    else addAll(causes, all(checkQualifiedName(topologyKey), field.child('topologyKey'), topologyKey))
     if (!UNSATISFIABLE.includes(whenUnsatisfiable)) {
       const known = UNSATISFIABLE.join(' nor ')
-      yield invalidValue(field.child('whenUnsatisfiable'), `"${whenUnsatisfiable}" is neither ${known}`)
+      causes.push(
+        invalidValue(field.child('whenUnsatisfiable'), `"${whenUnsatisfiable}" is neither ${known}`),
+      )
     }
-    yield* labelSelectorIsSound(labelSelector, constraints.child('labelSelector'))
+    addAll(causes, labelSelectorIsSound(labelSelector, constraints.child('labelSelector')))
     const isRepeated = topologySpreadConstraints
       .slice(position + 1)
       .some(
@@ -151,10 +165,13 @@ export function* spreadIsSound({ topologySpreadConstraints = [] }: VmiSpec, at: 
           later.whenUnsatisfiable === constraint.whenUnsatisfiable,
       )
     if (isRepeated) {
-      yield invalidValue(
-        field.child('{topologyKey, whenUnsatisfiable}'),
-        'a later constraint says the same twice',
+      causes.push(
+        invalidValue(
+          field.child('{topologyKey, whenUnsatisfiable}'),
+          'a later constraint says the same twice',
+        ),
       )
     }
   }
+  return causes
 }

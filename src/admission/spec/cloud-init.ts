@@ -1,4 +1,4 @@
-import { invalidValue } from '../../lib/causes.ts'
+import { addAll, invalidValue } from '../../lib/causes.ts'
 import type { Cause } from '../../lib/errors.ts'
 import type { FieldPath } from '../../lib/field-path.ts'
 import type { Volume } from './rule.ts'
@@ -21,10 +21,10 @@ function decode(base64: string): { length: number; isValid: boolean } {
 }
 
 /** User data and network data of cloud-init come from one place each. Contract: VMI-VOL-004 … 010. */
-export function* cloudInitIsOneSource(volume: Volume, at: FieldPath): Iterable<Cause> {
+export function cloudInitIsOneSource(volume: Volume, at: FieldPath): Cause[] {
   const name = volume.cloudInitNoCloud ? 'cloudInitNoCloud' : 'cloudInitConfigDrive'
   const source = volume.cloudInitNoCloud ?? volume.cloudInitConfigDrive
-  if (!source) return
+  if (!source) return []
   const field = at.child(name)
   const user = { secret: source.secretRef?.name, base64: source.userDataBase64, text: source.userData }
   const network = {
@@ -32,22 +32,26 @@ export function* cloudInitIsOneSource(volume: Volume, at: FieldPath): Iterable<C
     base64: source.networkDataBase64,
     text: source.networkData,
   }
-  yield* checkSource(user, field, 'userData')
-  yield* checkSource(network, field, 'networkData')
+  const causes: Cause[] = []
+  addAll(causes, checkSource(user, field, 'userData'))
+  addAll(causes, checkSource(network, field, 'networkData'))
   if (countSources(user) + countSources(network) === 0)
-    yield invalidValue(field, 'give userData or networkData, or a Secret')
+    causes.push(invalidValue(field, 'give userData or networkData, or a Secret'))
+  return causes
 }
 
 function countSources({ secret, base64, text }: Source): number {
   return [secret, base64, text].filter(Boolean).length
 }
 
-function* checkSource(source: Source, field: FieldPath, name: 'userData' | 'networkData'): Iterable<Cause> {
+function checkSource(source: Source, field: FieldPath, name: 'userData' | 'networkData'): Cause[] {
   const decoded = source.base64 ? decode(source.base64) : { length: 0, isValid: true }
-  if (!decoded.isValid) yield invalidValue(field.child(`${name}Base64`), 'is not base64')
+  const causes: Cause[] = []
+  if (!decoded.isValid) causes.push(invalidValue(field.child(`${name}Base64`), 'is not base64'))
   if (countSources(source) > 1)
-    yield invalidValue(field, `${name} comes from more than one place: choose one`)
+    causes.push(invalidValue(field, `${name} comes from more than one place: choose one`))
   const length = source.text ? Buffer.byteLength(source.text) : decoded.length
   if (length > LENGTH_LIMIT)
-    yield invalidValue(field, `${name} is longer than ${LENGTH_LIMIT} bytes: put it into a Secret`)
+    causes.push(invalidValue(field, `${name} is longer than ${LENGTH_LIMIT} bytes: put it into a Secret`))
+  return causes
 }

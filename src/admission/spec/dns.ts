@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import type { VmiSpec } from '../../kinds/kubevirt.ts'
-import { invalidValue, requiredValue, unsupportedValue } from '../../lib/causes.ts'
+import { addAll, invalidValue, requiredValue, unsupportedValue } from '../../lib/causes.ts'
 import type { Cause } from '../../lib/errors.ts'
 import { FieldPath } from '../../lib/field-path.ts'
 import { checkDns1123Subdomain } from '../../lib/names.ts'
@@ -12,28 +12,30 @@ const SEARCHES = 6
 const SEARCH_BYTES = 256
 
 /** How a guest asks for names can be understood. Most paths of the contract have no prefix. Contract: VMI-DNS-001 … 009; PRIM-014. */
-export function* dnsIsSound({ dnsPolicy, dnsConfig }: VmiSpec, at: FieldPath): Iterable<Cause> {
+export function dnsIsSound({ dnsPolicy, dnsConfig }: VmiSpec, at: FieldPath): Cause[] {
+  const causes: Cause[] = []
   if (dnsPolicy && !POLICIES.includes(dnsPolicy)) {
-    yield unsupportedValue(at.child('dnsPolicy'), `"${dnsPolicy}" is none of ${POLICIES.join(', ')}`)
+    causes.push(unsupportedValue(at.child('dnsPolicy'), `"${dnsPolicy}" is none of ${POLICIES.join(', ')}`))
   }
   if (dnsPolicy === 'None' && !dnsConfig) {
-    yield requiredValue(at.child('dnsConfig'), 'the policy None needs a dnsConfig')
-    return
+    causes.push(requiredValue(at.child('dnsConfig'), 'the policy None needs a dnsConfig'))
+    return causes
   }
   const { nameservers = [], searches = [], options = [] } = dnsConfig ?? {}
   if (dnsPolicy === 'None' && nameservers.length === 0) {
-    yield requiredValue('nameservers', 'the policy None needs a nameserver')
-    return
+    causes.push(requiredValue('nameservers', 'the policy None needs a nameserver'))
+    return causes
   }
-  if (nameservers.length > NAMESERVERS) yield invalidValue('nameservers', `at most ${NAMESERVERS}`)
+  if (nameservers.length > NAMESERVERS) causes.push(invalidValue('nameservers', `at most ${NAMESERVERS}`))
   for (const address of nameservers) {
-    if (isIP(address) === 0) yield invalidValue('nameservers', `"${address}" is no IP address`)
+    if (isIP(address) === 0) causes.push(invalidValue('nameservers', `"${address}" is no IP address`))
   }
-  if (searches.length > SEARCHES) yield invalidValue('searchDomains', `at most ${SEARCHES}`)
+  if (searches.length > SEARCHES) causes.push(invalidValue('searchDomains', `at most ${SEARCHES}`))
   if (Buffer.byteLength(searches.join(' ')) > SEARCH_BYTES) {
-    yield invalidValue('searchDomains', `at most ${SEARCH_BYTES} bytes together`)
+    causes.push(invalidValue('searchDomains', `at most ${SEARCH_BYTES} bytes together`))
   }
   for (const domain of searches)
-    yield* all(checkDns1123Subdomain(domain), new FieldPath('searchDomains'), domain)
-  for (const { name } of options) if (!name) yield invalidValue('options', 'an option has a name')
+    addAll(causes, all(checkDns1123Subdomain(domain), new FieldPath('searchDomains'), domain))
+  for (const { name } of options) if (!name) causes.push(invalidValue('options', 'an option has a name'))
+  return causes
 }

@@ -7,19 +7,21 @@ import { devicesOf, type RuleConfig } from './rule.ts'
 const STRATEGIES = ['None', 'LiveMigrate', 'LiveMigrateIfPossible', 'External']
 
 /** What happens when a node is emptied is one of the known ways. Contract: VMI-EVICT-001; CRASH-004. */
-export function* evictionStrategyIsKnown(spec: VmiSpec, at: FieldPath, config: RuleConfig): Iterable<Cause> {
+export function evictionStrategyIsKnown(spec: VmiSpec, at: FieldPath, config: RuleConfig): Cause[] {
   const strategy = spec.evictionStrategy ?? config.evictionStrategy
-  if (!STRATEGIES.includes(strategy)) {
-    yield invalidValue(at.child('evictionStrategy'), `"${strategy}" is none of ${STRATEGIES.join(', ')}`)
-  }
+  return !STRATEGIES.includes(strategy)
+    ? [invalidValue(at.child('evictionStrategy'), `"${strategy}" is none of ${STRATEGIES.join(', ')}`)]
+    : []
 }
 
 /** Devices of the host are handed on only where that is allowed. Contract: VMI-HD-001. */
-export function* hostDevicesAreAllowed(spec: VmiSpec, at: FieldPath, config: RuleConfig): Iterable<Cause> {
-  if (devicesOf(spec).hostDevices && !config.isGateOn('HostDevices')) {
-    yield invalidValue(
-      at.child('HostDevices'),
-      'the feature gate HostDevices is off: turn it on in the KubeVirt object',
-    )
-  }
+export function hostDevicesAreAllowed(spec: VmiSpec, at: FieldPath, config: RuleConfig): Cause[] {
+  return devicesOf(spec).hostDevices && !config.isGateOn('HostDevices')
+    ? [
+        invalidValue(
+          at.child('HostDevices'),
+          'the feature gate HostDevices is off: turn it on in the KubeVirt object',
+        ),
+      ]
+    : []
 }

@@ -1,5 +1,5 @@
 import type { VmiSpec, VmiTemplate } from '../../kinds/kubevirt.ts'
-import { invalidValue, requiredValue } from '../../lib/causes.ts'
+import { addAll, invalidValue, requiredValue } from '../../lib/causes.ts'
 import type { Cause } from '../../lib/errors.ts'
 import type { FieldPath } from '../../lib/field-path.ts'
 import { machinesOf } from '../config.ts'
@@ -14,47 +14,59 @@ interface Candidate {
 }
 
 /** Devices of a Grace system are given to guests that suit them. Contract: VMI-GRACE-001 … 007. */
-export function* graceSuits(spec: VmiSpec, at: FieldPath, config: RuleConfig): Iterable<Cause> {
+export function graceSuits(spec: VmiSpec, at: FieldPath, config: RuleConfig): Cause[] {
   const candidates = candidatesOf(spec, at, config)
   const grace = candidates.filter(({ kind }) => kind === 'grace')
+  const causes: Cause[] = []
   if (!config.isGateOn('GraceIOVirtualization')) {
-    for (const { field } of grace) yield invalidValue(field, 'needs the feature gate GraceIOVirtualization')
-    return
+    for (const { field } of grace)
+      causes.push(invalidValue(field, 'needs the feature gate GraceIOVirtualization'))
+    return causes
   }
   for (const { field, kind } of candidates) {
-    if (kind === 'ambiguous') yield invalidValue(field, 'its selector has *: name the device')
+    if (kind === 'ambiguous') causes.push(invalidValue(field, 'its selector has *: name the device'))
   }
-  if (grace.length > 0) yield* guestSuits(spec, at, config)
+  if (grace.length > 0) addAll(causes, guestSuits(spec, at, config))
+  return causes
 }
 
-function* guestSuits(spec: VmiSpec, at: FieldPath, config: RuleConfig): Iterable<Cause> {
+function guestSuits(spec: VmiSpec, at: FieldPath, config: RuleConfig): Cause[] {
   const architecture = spec.architecture || config.defaultArchitecture
-  if (architecture !== 'arm64') yield invalidValue(at.child('architecture'), 'Grace devices need arm64')
+  const causes: Cause[] = []
+  if (architecture !== 'arm64')
+    causes.push(invalidValue(at.child('architecture'), 'Grace devices need arm64'))
   const machine = spec.domain.machine?.type || machinesOf(config, architecture).machineType
   if (!machine.startsWith('virt')) {
-    yield invalidValue(at.child('domain', 'machine', 'type'), 'Grace devices need the machine type virt')
+    causes.push(
+      invalidValue(at.child('domain', 'machine', 'type'), 'Grace devices need the machine type virt'),
+    )
   }
   if (!spec.domain.cpu?.dedicatedCpuPlacement) {
-    yield requiredValue(at.child('domain', 'cpu', 'dedicatedCpuPlacement'), 'Grace devices need pinned CPUs')
+    causes.push(
+      requiredValue(at.child('domain', 'cpu', 'dedicatedCpuPlacement'), 'Grace devices need pinned CPUs'),
+    )
   }
   for (const gate of ['PCINUMAAwareTopology', 'IOMMUFD']) {
     if (config.isGateOn(gate)) continue
-    yield invalidValue(at.child('domain', 'devices'), `Grace devices need the feature gate ${gate}`)
+    causes.push(invalidValue(at.child('domain', 'devices'), `Grace devices need the feature gate ${gate}`))
   }
+  return causes
 }
 
 /** Annotations that Grace devices do not go with. Contract: VMI-GRACEA-001, 002. */
-export function* graceAnnotationsAreAbsent(
+export function graceAnnotationsAreAbsent(
   { annotations = {} }: NonNullable<VmiTemplate['metadata']>,
   spec: VmiSpec,
   at: FieldPath,
   config: RuleConfig,
-): Iterable<Cause> {
-  if (!candidatesOf(spec, at, config).some(({ kind }) => kind === 'grace')) return
+): Cause[] {
+  if (!candidatesOf(spec, at, config).some(({ kind }) => kind === 'grace')) return []
+  const causes: Cause[] = []
   for (const name of ['kubevirt.io/placePCIDevicesOnRootComplex', 'kubevirt.io/disablePCIHole64']) {
     if (annotations[name] === 'true')
-      yield invalidValue(at.child('annotations').key(name), 'not with Grace devices')
+      causes.push(invalidValue(at.child('annotations').key(name), 'not with Grace devices'))
   }
+  return causes
 }
 
 function candidatesOf(spec: VmiSpec, at: FieldPath, { pciSelectors }: RuleConfig): Candidate[] {

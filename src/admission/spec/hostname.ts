@@ -5,21 +5,25 @@ import type { FieldPath } from '../../lib/field-path.ts'
 import { isDns1123Label, isDns1123Subdomain } from '../../lib/names.ts'
 
 /** A host name is a DNS label. Contract: VMI-HOST-001. */
-export function* hostnameIsLabel({ hostname }: VmiSpec, at: FieldPath): Iterable<Cause> {
-  if (hostname && !isDns1123Label(hostname)) {
-    yield invalidValue(
-      at.child('hostname'),
-      `"${hostname}" is no DNS label: use lower case letters, digits and -`,
-    )
-  }
+export function hostnameIsLabel({ hostname }: VmiSpec, at: FieldPath): Cause[] {
+  return hostname && !isDns1123Label(hostname)
+    ? [
+        invalidValue(
+          at.child('hostname'),
+          `"${hostname}" is no DNS label: use lower case letters, digits and -`,
+        ),
+      ]
+    : []
 }
 
 /** A subdomain is a DNS subdomain. Contract: VMI-HOST-002. */
-export function* subdomainIsDns({ subdomain }: VmiSpec, at: FieldPath): Iterable<Cause> {
-  if (subdomain && !isDns1123Subdomain(subdomain)) {
-    yield invalidValue(
-      at.child('subdomain'),
-      `"${subdomain}" is no DNS subdomain: use DNS labels with dots between`,
-    )
-  }
+export function subdomainIsDns({ subdomain }: VmiSpec, at: FieldPath): Cause[] {
+  return subdomain && !isDns1123Subdomain(subdomain)
+    ? [
+        invalidValue(
+          at.child('subdomain'),
+          `"${subdomain}" is no DNS subdomain: use DNS labels with dots between`,
+        ),
+      ]
+    : []
 }

@@ -12,73 +12,75 @@ const requestPath = (at: FieldPath) => at.child('domain', 'resources', 'requests
 const limitPath = (at: FieldPath) => at.child('domain', 'resources', 'limits', 'memory')
 
 /** Requested memory is at least a megabyte. Contract: VMI-MEM-001, 002. */
-export function* memoryRequestIsUsable({ domain }: VmiSpec, at: FieldPath): Iterable<Cause> {
+export function memoryRequestIsUsable({ domain }: VmiSpec, at: FieldPath): Cause[] {
   const request = domain.resources?.requests?.memory
   const bytes = wholeOf(request)
   if (bytes < 0n)
-    yield invalidValue(requestPath(at), `"${request}" is less than nothing: ask for a positive amount`)
-  else if (bytes > 0n && bytes < SMALLEST_REQUEST_BYTES) {
-    yield invalidValue(requestPath(at), `"${request}" is less than 1M: is a unit missing, as in 512Mi?`)
-  }
+    return [invalidValue(requestPath(at), `"${request}" is less than nothing: ask for a positive amount`)]
+  if (bytes > 0n && bytes < SMALLEST_REQUEST_BYTES)
+    return [invalidValue(requestPath(at), `"${request}" is less than 1M: is a unit missing, as in 512Mi?`)]
+  return []
 }
 
 /** A memory limit is not negative. Contract: VMI-MEM-003. */
-export function* memoryLimitIsPositive({ domain }: VmiSpec, at: FieldPath): Iterable<Cause> {
+export function memoryLimitIsPositive({ domain }: VmiSpec, at: FieldPath): Cause[] {
   const limit = domain.resources?.limits?.memory
-  if (wholeOf(limit) < 0n)
-    yield invalidValue(limitPath(at), `"${limit}" is less than nothing: use a positive limit`)
+  return wholeOf(limit) < 0n
+    ? [invalidValue(limitPath(at), `"${limit}" is less than nothing: use a positive limit`)]
+    : []
 }
 
 /** Requested memory is within its limit. Contract: VMI-MEM-004. */
-export function* memoryRequestIsWithinLimit({ domain }: VmiSpec, at: FieldPath): Iterable<Cause> {
+export function memoryRequestIsWithinLimit({ domain }: VmiSpec, at: FieldPath): Cause[] {
   const { requests, limits } = domain.resources ?? {}
-  if (wholeOf(limits?.memory) > 0n && wholeOf(requests?.memory) > wholeOf(limits?.memory)) {
-    yield invalidValue(requestPath(at), `"${requests?.memory}" is more than the limit "${limits?.memory}"`)
-  }
+  return wholeOf(limits?.memory) > 0n && wholeOf(requests?.memory) > wholeOf(limits?.memory)
+    ? [invalidValue(requestPath(at), `"${requests?.memory}" is more than the limit "${limits?.memory}"`)]
+    : []
 }
 
 /** Memory is a whole number of huge pages. Contract: VMI-MEM-005, 006, 007; CRASH-002, 003. */
-export function* memoryFitsHugepages({ domain }: VmiSpec, at: FieldPath): Iterable<Cause> {
+export function memoryFitsHugepages({ domain }: VmiSpec, at: FieldPath): Cause[] {
   const { memory, resources } = domain
-  if (!memory?.hugepages) return
+  if (!memory?.hugepages) return []
   const { pageSize } = memory.hugepages
   if (!isQuantity(pageSize)) {
-    yield invalidValue(
-      at.child('domain', 'memory', 'hugepages', 'pageSize'),
-      `"${pageSize}" is no size: use 2Mi or 1Gi`,
-    )
-    return
+    return [
+      invalidValue(
+        at.child('domain', 'memory', 'hugepages', 'pageSize'),
+        `"${pageSize}" is no size: use 2Mi or 1Gi`,
+      ),
+    ]
   }
   if (wholeOf(resources?.requests?.memory) === 0n && memory.guest === undefined) {
-    yield requiredValue(
-      at.child('domain', 'memory', 'guest'),
-      'say how much memory the guest has: the size of its pages does not tell',
-    )
-    return
+    return [
+      requiredValue(
+        at.child('domain', 'memory', 'guest'),
+        'say how much memory the guest has: the size of its pages does not tell',
+      ),
+    ]
   }
+  const causes: Cause[] = []
   const wanted =
     wholeOf(resources?.requests?.memory) || wholeOf(memory.guest) || wholeOf(resources?.limits?.memory)
   const page = wholeOf(pageSize)
   if (wanted !== 0n && wanted < page)
-    yield invalidValue(requestPath(at), `memory is less than one page of ${pageSize}`)
+    causes.push(invalidValue(requestPath(at), `memory is less than one page of ${pageSize}`))
   else if (page <= 0n)
-    yield invalidValue(
-      at.child('domain', 'memory', 'hugepages', 'pageSize'),
-      'a page of nothing holds nothing',
+    causes.push(
+      invalidValue(at.child('domain', 'memory', 'hugepages', 'pageSize'), 'a page of nothing holds nothing'),
     )
   else if (wanted % page !== 0n) {
-    yield invalidValue(requestPath(at), `memory is no whole number of pages of ${pageSize}: round it up`)
+    causes.push(
+      invalidValue(requestPath(at), `memory is no whole number of pages of ${pageSize}: round it up`),
+    )
   }
+  return causes
 }
 
 /** Where changes do not reach a running guest, its memory is within its limit. Contract: VMI-MEM-008. */
-export function* guestMemoryIsWithinLimit(
-  { domain }: VmiSpec,
-  at: FieldPath,
-  config: RuleConfig,
-): Iterable<Cause> {
+export function guestMemoryIsWithinLimit({ domain }: VmiSpec, at: FieldPath, config: RuleConfig): Cause[] {
   const limit = wholeOf(domain.resources?.limits?.memory)
   const guest = domain.memory?.guest
-  if (config.isLiveUpdate || guest === undefined || limit === 0n || limit >= wholeOf(guest)) return
-  yield invalidValue(at.child('domain', 'memory', 'guest'), `"${guest}" is more than the memory limit`)
+  if (config.isLiveUpdate || guest === undefined || limit === 0n || limit >= wholeOf(guest)) return []
+  return [invalidValue(at.child('domain', 'memory', 'guest'), `"${guest}" is more than the memory limit`)]
 }

@@ -1,5 +1,5 @@
 import { isIPv4 } from 'node:net'
-import { invalidValue } from '../../lib/causes.ts'
+import { addAll, invalidValue } from '../../lib/causes.ts'
 import type { Cause } from '../../lib/errors.ts'
 import type { FieldPath } from '../../lib/field-path.ts'
 import type { Interface, Network, RuleConfig } from './rule.ts'
@@ -15,35 +15,36 @@ const RANGES = 10
 const PORTS = 65_536
 
 /** Ranges of ports that a guest opens. Contract: VMI-NET-037 … 045. */
-export function* portRangesAreSound(
+export function portRangesAreSound(
   entry: Interface & { portRanges?: PortRange[] },
   at: FieldPath,
   network: Network | undefined,
   config: RuleConfig,
-): Iterable<Cause> {
+): Cause[] {
   const { portRanges: ranges, ports, masquerade } = entry
-  if (!ranges) return
+  if (!ranges) return []
   if (!config.isGateOn('PortRangesSpec')) {
-    yield invalidValue(at.child('name'), 'portRanges needs the feature gate PortRangesSpec')
-    return
+    return [invalidValue(at.child('name'), 'portRanges needs the feature gate PortRangesSpec')]
   }
-  if (!network?.pod) return
-  if (ports) yield invalidValue(at.child('name'), 'use ports or portRanges, not both')
-  if (!masquerade) yield invalidValue(at.child('name'), 'portRanges works with masquerade only')
+  const causes: Cause[] = []
+  if (!network?.pod) return causes
+  if (ports) causes.push(invalidValue(at.child('name'), 'use ports or portRanges, not both'))
+  if (!masquerade) causes.push(invalidValue(at.child('name'), 'portRanges works with masquerade only'))
   const field = at.child('portRanges')
   if (ranges.length > RANGES) {
-    yield invalidValue(field, `at most ${RANGES}`)
-    return
+    causes.push(invalidValue(field, `at most ${RANGES}`))
+    return causes
   }
   const sound = new Map<string, Required<PortRange>[]>()
   for (const [position, range] of ranges.entries()) {
     const fault = faultOf(range)
     const { protocol = '', start = 0, end = 0 } = range
     if (fault)
-      yield invalidValue(field.index(position).child(fault), `${protocol} ${start}-${end} is no range`)
+      causes.push(invalidValue(field.index(position).child(fault), `${protocol} ${start}-${end} is no range`))
     else sound.set(protocol, [...(sound.get(protocol) ?? []), { protocol, start, end }])
   }
-  for (const list of sound.values()) yield* rangesAreApart(list, field)
+  for (const list of sound.values()) addAll(causes, rangesAreApart(list, field))
+  return causes
 }
 
 function faultOf({ protocol, start = 0, end = 0 }: PortRange): 'protocol' | 'start' | 'end' | undefined {
@@ -53,36 +54,36 @@ function faultOf({ protocol, start = 0, end = 0 }: PortRange): 'protocol' | 'sta
   return start > end ? 'start' : undefined
 }
 
-function* rangesAreApart(ranges: Required<PortRange>[], at: FieldPath): Iterable<Cause> {
+function rangesAreApart(ranges: Required<PortRange>[], at: FieldPath): Cause[] {
   const sorted = ranges.toSorted((left, right) => left.start - right.start || left.end - right.end)
+  const causes: Cause[] = []
   for (const [position, range] of sorted.entries()) {
     const next = sorted[position + 1]
     if (next && next.start <= range.end)
-      yield invalidValue(at, `${range.protocol} ${next.start} is in two ranges`)
+      causes.push(invalidValue(at, `${range.protocol} ${next.start} is in two ranges`))
   }
+  return causes
 }
 
 const PRIVATE_FROM = 224
 const PRIVATE_TO = 254
 
 /** What a guest is told by DHCP. Contract: VMI-NET-046 … 048. */
-export function* dhcpOptionsAreSound(
-  { dhcpOptions }: Interface,
-  at: FieldPath,
-  spec: FieldPath,
-): Iterable<Cause> {
+export function dhcpOptionsAreSound({ dhcpOptions }: Interface, at: FieldPath, spec: FieldPath): Cause[] {
   const { privateOptions = [], ntpServers = [] } = dhcpOptions ?? {}
   const numbers = privateOptions.map(({ option }) => option ?? 0)
-  if (new Set(numbers).size < numbers.length) yield invalidValue(spec, 'a private DHCP option is given twice')
+  const causes: Cause[] = []
+  if (new Set(numbers).size < numbers.length)
+    causes.push(invalidValue(spec, 'a private DHCP option is given twice'))
   for (const number of numbers) {
     if (number >= PRIVATE_FROM && number <= PRIVATE_TO) continue
-    yield invalidValue(spec, `DHCP option ${number} is not from ${PRIVATE_FROM} to ${PRIVATE_TO}`)
+    causes.push(invalidValue(spec, `DHCP option ${number} is not from ${PRIVATE_FROM} to ${PRIVATE_TO}`))
   }
   for (const [position, address] of ntpServers.entries()) {
     if (isIPv4(address)) continue
-    yield invalidValue(
-      at.child('dhcpOptions', 'ntpServers').index(position),
-      `"${address}" is no IPv4 address`,
+    causes.push(
+      invalidValue(at.child('dhcpOptions', 'ntpServers').index(position), `"${address}" is no IPv4 address`),
     )
   }
+  return causes
 }

@@ -7,7 +7,7 @@ import type { AdmissionConfig } from '../config.ts'
 export type RuleConfig = AdmissionConfig
 
 /** Yields what is wrong with a guest's spec that stands at `at`. */
-export type SpecRule = (spec: VmiSpec, at: FieldPath, config: RuleConfig) => Iterable<Cause>
+export type SpecRule = (spec: VmiSpec, at: FieldPath, config: RuleConfig) => Cause[]
 
 export type Devices = NonNullable<VmiSpec['domain']['devices']>
 export type Disk = NonNullable<Devices['disks']>[number]
@@ -36,10 +36,12 @@ export function networksOf(spec: VmiSpec): Network[] {
 }
 
 /** Positions of entries whose name an earlier entry has. */
-export function* repeatedNames(entries: readonly { name: string }[]): Iterable<number> {
+export function repeatedNames(entries: readonly { name: string }[]): number[] {
   const seen = new Set<string>()
+  const found: number[] = []
   for (const [position, { name }] of entries.entries()) {
-    if (seen.has(name)) yield position
+    if (seen.has(name)) found.push(position)
     seen.add(name)
   }
+  return found
 }

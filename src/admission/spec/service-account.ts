@@ -5,14 +5,17 @@ import type { FieldPath } from '../../lib/field-path.ts'
 import { isDns1123Subdomain } from '../../lib/names.ts'
 
 /** A guest's account can be one, and is the one its volumes are of. Contract: VMI-SA-001, 002. */
-export function* serviceAccountIsOne(spec: VmiSpec, at: FieldPath): Iterable<Cause> {
+export function serviceAccountIsOne(spec: VmiSpec, at: FieldPath): Cause[] {
   // Newer than the published types.
   const name = 'serviceAccountName' in spec ? spec.serviceAccountName : undefined
-  if (typeof name !== 'string' || name === '') return
+  if (typeof name !== 'string' || name === '') return []
   const field = at.child('serviceAccountName')
-  if (!isDns1123Subdomain(name)) yield invalidValue(field, `"${name}" can be no name of a service account`)
+  const causes: Cause[] = []
+  if (!isDns1123Subdomain(name))
+    causes.push(invalidValue(field, `"${name}" can be no name of a service account`))
   const other = (spec.volumes ?? []).find(
     ({ serviceAccount }) => serviceAccount && (serviceAccount.serviceAccountName ?? '') !== name,
   )
-  if (other) yield invalidValue(field, `the volume "${other.name}" is of another service account`)
+  if (other) causes.push(invalidValue(field, `the volume "${other.name}" is of another service account`))
+  return causes
 }

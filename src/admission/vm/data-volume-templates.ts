@@ -19,21 +19,23 @@ const SOURCES = [
 ] as const
 
 /** DataVolumes are described fully and used. Contract: VM-DVT-001 … 008. */
-export function* dataVolumeTemplatesAreSound(spec: VmSpec, at: FieldPath): Iterable<Cause> {
+export function dataVolumeTemplatesAreSound(spec: VmSpec, at: FieldPath): Cause[] {
   const used = new Set(
     (spec.template.spec.volumes ?? []).flatMap((volume) => [
       volume.persistentVolumeClaim?.claimName,
       volume.dataVolume?.name,
     ]),
   )
+  const causes: Cause[] = []
   for (const [position, template] of (spec.dataVolumeTemplates ?? []).entries()) {
     // The contract's path has the singular.
     const field = at.child('dataVolumeTemplate').index(position)
     const problem = findProblem(template, field)
     const name = template.metadata?.name
-    if (problem) yield problem
-    else if (!used.has(name)) yield requiredValue(field, `no volume uses the DataVolume "${name}"`)
+    if (problem) causes.push(problem)
+    else if (!used.has(name)) causes.push(requiredValue(field, `no volume uses the DataVolume "${name}"`))
   }
+  return causes
 }
 
 function findProblem({ metadata, spec }: Template, at: FieldPath): Cause | undefined {

@@ -11,11 +11,13 @@ export function staysAsWritten({ object, config }: ReviewInput<Vm>): boolean {
 }
 
 /** The annotation says one of the places there are. */
-export function* derivedValuesAreKnown({ object }: ReviewInput<Vm>): Iterable<Cause> {
+export function derivedValuesAreKnown({ object }: ReviewInput<Vm>): Cause[] {
   const said = object.metadata.annotations?.[DERIVED_VALUES_ANNOTATION]
-  if (said === undefined || said === 'Spec' || said === 'Runtime') return
-  yield unsupportedValue(
-    `metadata.annotations[${DERIVED_VALUES_ANNOTATION}]`,
-    `"${said}" is neither Spec nor Runtime`,
-  )
+  if (said === undefined || said === 'Spec' || said === 'Runtime') return []
+  return [
+    unsupportedValue(
+      `metadata.annotations[${DERIVED_VALUES_ANNOTATION}]`,
+      `"${said}" is neither Spec nor Runtime`,
+    ),
+  ]
 }

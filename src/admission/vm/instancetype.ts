@@ -97,32 +97,39 @@ async function findOrIgnore<T extends Instancetype | Preference>(
 
 /** Another object has another revision. Contract: MUT-VM-005, 006. */
 export function revisionFollowsName({ field }: Referable) {
-  return function* ({ object, old }: Input): Iterable<Cause> {
+  return function ({ object, old }: Input): Cause[] {
     const [now, before] = [object.spec[field], old?.spec[field]]
-    if (object.metadata.deletionTimestamp || !now?.revisionName || !before) return
-    if (now.name === before.name || now.revisionName !== before.revisionName) return
-    yield invalidValue(
-      `spec.${field}.revisionName`,
-      `"${now.revisionName}" is a revision of "${before.name}": remove it, so that one of "${now.name}" is made`,
-    )
+    if (object.metadata.deletionTimestamp || !now?.revisionName || !before) return []
+    if (now.name === before.name || now.revisionName !== before.revisionName) return []
+    return [
+      invalidValue(
+        `spec.${field}.revisionName`,
+        `"${now.revisionName}" is a revision of "${before.name}": remove it, so that one of "${now.name}" is made`,
+      ),
+    ]
   }
 }
 
 /** What a VM refers to is named, or left to be inferred, and not both. Contract: MUT-VM-007 … 014. */
 export function matcherIsSound({ field, noun }: Referable) {
-  return function* ({ object }: Input): Iterable<Cause> {
+  return function ({ object }: Input): Cause[] {
     const matcher = object.spec[field]
-    if (!matcher || object.metadata.deletionTimestamp) return
+    if (!matcher || object.metadata.deletionTimestamp) return []
     const { name, kind, inferFromVolume, inferFromVolumeFailurePolicy: policy } = matcher
     const at = `spec.${field}`
-    if (!name && !inferFromVolume) yield missingValue(at, `name the ${noun}, or the volume to infer it from`)
+    const causes: Cause[] = []
+    if (!name && !inferFromVolume)
+      causes.push(missingValue(at, `name the ${noun}, or the volume to infer it from`))
     if (name && inferFromVolume)
-      yield unsupportedValue(`${at}.name`, `the ${noun} is inferred: remove its name`)
+      causes.push(unsupportedValue(`${at}.name`, `the ${noun} is inferred: remove its name`))
     if (kind && inferFromVolume)
-      yield unsupportedValue(`${at}.kind`, `the ${noun} is inferred: remove its kind`)
+      causes.push(unsupportedValue(`${at}.kind`, `the ${noun} is inferred: remove its kind`))
     if (policy !== undefined && policy !== 'Ignore' && policy !== 'Reject') {
-      yield invalidValue(`${at}.inferFromVolumeFailurePolicy`, `"${policy}" is neither Ignore nor Reject`)
+      causes.push(
+        invalidValue(`${at}.inferFromVolumeFailurePolicy`, `"${policy}" is neither Ignore nor Reject`),
+      )
     }
+    return causes
   }
 }
 
@@ -181,12 +188,12 @@ export function expansionOf(input: Input): Expansion {
 }
 
 /** The template leaves to the instance type what that decides. Contract: VM-SPREAD-001 … 003, VM-IT-001 … 023. */
-export function* templateFitsInstancetype(input: Input): Iterable<Cause> {
-  if (!input.object.metadata.deletionTimestamp) yield* expansionOf(input).conflicts
+export function templateFitsInstancetype(input: Input): Cause[] {
+  return input.object.metadata.deletionTimestamp ? [] : expansionOf(input).conflicts
 }
 
 /** The guest has what its preference requires. Contract: VM-REQ-001 … 011. */
-export function* preferenceIsSatisfied(input: Input): Iterable<Cause> {
-  if (input.object.metadata.deletionTimestamp) return
-  yield* requirementsAreMet(expansionOf(input).spec.template.spec, input.facts.references)
+export function preferenceIsSatisfied(input: Input): Cause[] {
+  if (input.object.metadata.deletionTimestamp) return []
+  return requirementsAreMet(expansionOf(input).spec.template.spec, input.facts.references)
 }

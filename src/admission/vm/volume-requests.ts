@@ -1,7 +1,7 @@
 /** Volumes that a running VM was asked to take or give. Contract: admission-vm.md, section 7. */
 import type { Vm, Vmi, VmiSpec } from '../../kinds/kubevirt.ts'
 import { VMIS } from '../../kinds/table.ts'
-import { invalidValue, unsupportedValue } from '../../lib/causes.ts'
+import { addAll, invalidValue, unsupportedValue } from '../../lib/causes.ts'
 import type { Cause } from '../../lib/errors.ts'
 import { FieldPath } from '../../lib/field-path.ts'
 import { isSameJson } from '../../lib/json.ts'
@@ -50,30 +50,25 @@ function requestsOf({ status }: Vm): VolumeRequest[] {
 }
 
 /** Requests for volumes can be met, one after the other. Contract: VM-VR-001 … 010; CRASH-016. */
-export function* volumeRequestsCanBeMet(input: ReviewInput<Vm, RequestFacts>): Iterable<Cause> {
+export function volumeRequestsCanBeMet(input: ReviewInput<Vm, RequestFacts>): Cause[] {
   const { object, facts, config, clock } = input
   const requests = requestsOf(object)
-  if (requests.length === 0 || object.metadata.deletionTimestamp || !object.spec.template) return
+  if (requests.length === 0 || object.metadata.deletionTimestamp || !object.spec.template) return []
   const { spec: original } = object.spec.template
   const template = structuredClone(original)
   const guest = facts.vmi && structuredClone(facts.vmi.spec)
   const seen = { added: new Set<string>(), removed: new Set<string>() }
   for (const request of requests) {
     const fault = faultOf(request, seen, original, facts.vmi)
-    if (fault) {
-      yield fault
-      return
-    }
+    if (fault) return [fault]
     apply(request, template)
     if (guest) apply(request, guest)
   }
   const at = new FieldPath('spec').child('template', 'spec')
-  const causes = [...applyRules(SPEC_RULES, template, at, config)]
-  if (causes.length === 0 && guest) causes.push(...applyRules(SPEC_RULES, guest, at, config))
-  yield* causes
-  if (causes.length === 0 && facts.vmi && isMigrating(facts.vmi, clock.now())) {
-    yield unsupportedValue('spec', 'the VM is being migrated: ask again when that is over')
-  }
+  const causes = applyRules(SPEC_RULES, template, at, config)
+  if (causes.length === 0 && guest) addAll(causes, applyRules(SPEC_RULES, guest, at, config))
+  if (causes.length > 0 || !facts.vmi || !isMigrating(facts.vmi, clock.now())) return causes
+  return [unsupportedValue('spec', 'the VM is being migrated: ask again when that is over')]
 }
 
 function faultOf(

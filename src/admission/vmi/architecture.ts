@@ -1,5 +1,5 @@
 import type { VmiSpec } from '../../kinds/kubevirt.ts'
-import { invalidValue, unsupportedValue } from '../../lib/causes.ts'
+import { addAll, invalidValue, unsupportedValue } from '../../lib/causes.ts'
 import type { Cause } from '../../lib/errors.ts'
 import { FieldPath } from '../../lib/field-path.ts'
 import { devicesOf } from '../spec/rule.ts'
@@ -14,63 +14,69 @@ const VIDEO: Record<string, readonly string[]> = {
 }
 
 /** The architecture is one of the known ones, and the devices are to be had on it. Contract: VMI-ARCH-001 … 013. */
-export function* architectureIsKnown(spec: VmiSpec): Iterable<Cause> {
+export function architectureIsKnown(spec: VmiSpec): Cause[] {
+  const causes: Cause[] = []
   switch (spec.architecture) {
     case 'amd64':
-      yield* watchdogIs(spec, 'i6300esb', 'diag288')
+      addAll(causes, watchdogIs(spec, 'i6300esb', 'diag288'))
       break
     case 's390x':
-      yield* watchdogIs(spec, 'diag288', 'i6300esb')
+      addAll(causes, watchdogIs(spec, 'diag288', 'i6300esb'))
       break
     case 'arm64':
-      yield* armCanDo(spec)
+      addAll(causes, armCanDo(spec))
       break
     default:
-      yield invalidValue(
-        'spec.architecture',
-        spec.architecture
-          ? `"${spec.architecture}" is none of amd64, arm64, s390x`
-          : 'is none of amd64, arm64, s390x, and status.defaultArchitecture of the KubeVirt object names none',
+      causes.push(
+        invalidValue(
+          'spec.architecture',
+          spec.architecture
+            ? `"${spec.architecture}" is none of amd64, arm64, s390x`
+            : 'is none of amd64, arm64, s390x, and status.defaultArchitecture of the KubeVirt object names none',
+        ),
       )
-      return
+      return causes
   }
   const { video } = devicesOf(spec)
   const types = VIDEO[spec.architecture] ?? []
   if (video && !types.includes(video.type ?? '')) {
-    yield unsupportedValue(
-      DEVICES.child('video', 'type'),
-      `"${video.type ?? ''}" is none of ${types.join(', ')}`,
+    causes.push(
+      unsupportedValue(
+        DEVICES.child('video', 'type'),
+        `"${video.type ?? ''}" is none of ${types.join(', ')}`,
+      ),
     )
   }
+  return causes
 }
 
-function* watchdogIs(
-  spec: VmiSpec,
-  model: 'i6300esb' | 'diag288',
-  other: 'i6300esb' | 'diag288',
-): Iterable<Cause> {
+function watchdogIs(spec: VmiSpec, model: 'i6300esb' | 'diag288', other: 'i6300esb' | 'diag288'): Cause[] {
   const { watchdog } = devicesOf(spec)
-  if (watchdog && !(watchdog[model] && !watchdog[other])) {
-    yield unsupportedValue(DEVICES.child('watchdog'), `on ${spec.architecture} the watchdog is ${model}`)
-  }
+  return watchdog && !(watchdog[model] && !watchdog[other])
+    ? [unsupportedValue(DEVICES.child('watchdog'), `on ${spec.architecture} the watchdog is ${model}`)]
+    : []
 }
 
-function* armCanDo(spec: VmiSpec): Iterable<Cause> {
+function armCanDo(spec: VmiSpec): Cause[] {
   const { firmware, cpu } = spec.domain
   const { disks = [], watchdog, sound } = devicesOf(spec)
+  const causes: Cause[] = []
   if (firmware?.bootloader?.bios)
-    yield unsupportedValue('spec.domain.firmware.bootloader.bios', 'arm64 boots by EFI only')
+    causes.push(unsupportedValue('spec.domain.firmware.bootloader.bios', 'arm64 boots by EFI only'))
   if (cpu?.model && cpu.model !== 'host-passthrough')
-    yield unsupportedValue('spec.domain.cpu.model', 'arm64 has host-passthrough only')
+    causes.push(unsupportedValue('spec.domain.cpu.model', 'arm64 has host-passthrough only'))
   for (const [position, disk] of disks.entries()) {
     for (const target of ['disk', 'cdrom', 'lun'] as const) {
       if (ARM_BUSES.includes(disk[target]?.bus ?? '')) continue
-      yield unsupportedValue(
-        DEVICES.child('disks').index(position).child(target, 'bus'),
-        'arm64 has virtio and scsi only',
+      causes.push(
+        unsupportedValue(
+          DEVICES.child('disks').index(position).child(target, 'bus'),
+          'arm64 has virtio and scsi only',
+        ),
       )
     }
   }
-  if (watchdog) yield unsupportedValue(DEVICES.child('watchdog'), 'arm64 has no watchdog')
-  if (sound) yield unsupportedValue(DEVICES.child('sound'), 'arm64 has no sound')
+  if (watchdog) causes.push(unsupportedValue(DEVICES.child('watchdog'), 'arm64 has no watchdog'))
+  if (sound) causes.push(unsupportedValue(DEVICES.child('sound'), 'arm64 has no sound'))
+  return causes
 }

@@ -10,12 +10,9 @@ export type HotplugDisk = Partial<Disk>
 const BOOT_ORDER = 'spec.domain.devices.disks[1].bootOrder'
 
 /** A disk that is to come to a running guest can; at most one cause. Contract: HPD-001 … 006. */
-export function* pluggedDiskIsWellFormed(
-  disk: HotplugDisk | undefined,
-  at: FieldPath | string,
-): Iterable<Cause> {
+export function pluggedDiskIsWellFormed(disk: HotplugDisk | undefined, at: FieldPath | string): Cause[] {
   const fault = faultOf(disk, at)
-  if (fault) yield fault
+  return fault ? [fault] : []
 }
 
 function faultOf(disk: HotplugDisk | undefined, at: FieldPath | string): Cause | undefined {

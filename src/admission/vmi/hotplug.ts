@@ -19,7 +19,7 @@ interface Change {
 }
 
 /** The rules in the contract's order; the first that yields anything ends the review. */
-const RULES: readonly ((change: Change) => Iterable<Cause>)[] = [
+const RULES: readonly ((change: Change) => Cause[])[] = [
   maxSocketsIsKept,
   maxGuestIsKept,
   utilityVolumesAreWellFormed,
@@ -34,144 +34,152 @@ const RULES: readonly ((change: Change) => Iterable<Cause>)[] = [
 ]
 
 /** A change of the spec by KubeVirt itself is one that a running guest can take. Contract: VMIU-005 … 019. */
-export function* hotplugIsPossible({ object, old, isKubeVirt, config }: ReviewInput<Vmi>): Iterable<Cause> {
-  if (!isKubeVirt || !old || isSameJson(object.spec, old.spec)) return
+export function hotplugIsPossible({ object, old, isKubeVirt, config }: ReviewInput<Vmi>): Cause[] {
+  if (!isKubeVirt || !old || isSameJson(object.spec, old.spec)) return []
   const change = { now: object, before: old, isGateOn: (gate: string) => config.isGateOn(gate) }
   for (const rule of RULES) {
-    const causes = [...rule(change)]
-    yield* causes
-    if (causes.length > 0) return
+    const causes = rule(change)
+    if (causes.length > 0) return causes
   }
+  return []
 }
 
 /** VMIU-005; CRASH-006. */
-function* maxSocketsIsKept({ now, before }: Change): Iterable<Cause> {
-  if ((now.spec.domain.cpu?.maxSockets ?? 0) === (before.spec.domain.cpu?.maxSockets ?? 0)) return
-  yield invalidValue('', 'CPU topology maxSockets changed: it is set when the guest starts')
+function maxSocketsIsKept({ now, before }: Change): Cause[] {
+  if ((now.spec.domain.cpu?.maxSockets ?? 0) === (before.spec.domain.cpu?.maxSockets ?? 0)) return []
+  return [invalidValue('', 'CPU topology maxSockets changed: it is set when the guest starts')]
 }
 
 /** VMIU-006. */
-function* maxGuestIsKept({ now, before }: Change): Iterable<Cause> {
+function maxGuestIsKept({ now, before }: Change): Cause[] {
   const [most, was] = [now.spec.domain.memory?.maxGuest, before.spec.domain.memory?.maxGuest]
-  if (most === undefined || was === undefined || wholeOf(most) === wholeOf(was)) return
-  yield invalidValue('', 'memory maxGuest changed: it is set when the guest starts')
+  if (most === undefined || was === undefined || wholeOf(most) === wholeOf(was)) return []
+  return [invalidValue('', 'memory maxGuest changed: it is set when the guest starts')]
 }
 
 /** VMIU-007 … 011. */
-function* utilityVolumesAreWellFormed({ now, isGateOn }: Change): Iterable<Cause> {
+function utilityVolumesAreWellFormed({ now, isGateOn }: Change): Cause[] {
   const { utilityVolumes = [], volumes = [] } = now.spec
   if (utilityVolumes.length > 0 && !isGateOn('UtilityVolumes')) {
-    yield invalidValue(UTILITY, 'the feature gate UtilityVolumes is off: turn it on in the KubeVirt object')
-    return
+    return [
+      invalidValue(UTILITY, 'the feature gate UtilityVolumes is off: turn it on in the KubeVirt object'),
+    ]
   }
+  const causes: Cause[] = []
   const seen = new Set<string>()
   for (const [position, { name, claimName }] of utilityVolumes.entries()) {
     const field = UTILITY.index(position)
-    if (!name) yield requiredValue(field.child('name'), 'name the volume')
-    if (seen.has(name)) yield duplicateValue(field.child('name'), `another utility volume is named "${name}"`)
+    if (!name) causes.push(requiredValue(field.child('name'), 'name the volume'))
+    if (seen.has(name))
+      causes.push(duplicateValue(field.child('name'), `another utility volume is named "${name}"`))
     if (volumes.some((volume) => volume.name === name))
-      yield duplicateValue(field.child('name'), `a volume is named "${name}"`)
-    if (!claimName) yield requiredValue(field.child('claimName'), 'name the claim')
+      causes.push(duplicateValue(field.child('name'), `a volume is named "${name}"`))
+    if (!claimName) causes.push(requiredValue(field.child('claimName'), 'name the claim'))
     seen.add(name)
   }
+  return causes
 }
 
 /** VMIU-012. */
-function* utilityVolumeIsNoDisk({ now, before }: Change): Iterable<Cause> {
+function utilityVolumeIsNoDisk({ now, before }: Change): Cause[] {
   const { utilityVolumes: was = [] } = before.spec
   const added = (now.spec.utilityVolumes ?? []).find(
     ({ name }) => !was.some((one) => one.name === name) && permanentNamesOf(before).has(name),
   )
-  if (added) yield invalidValue('', `utility volume "${added.name}" has the name of a permanent volume`)
+  return added ? [invalidValue('', `utility volume "${added.name}" has the name of a permanent volume`)] : []
 }
 
 /** VMIU-013. */
-function* utilityVolumeIsKept({ now, before }: Change): Iterable<Cause> {
+function utilityVolumeIsKept({ now, before }: Change): Cause[] {
   const { utilityVolumes: was = [] } = before.spec
   const changed = (now.spec.utilityVolumes ?? []).find((volume) => {
     const old = was.find(({ name }) => name === volume.name)
     return old !== undefined && !isSameJson(old, volume)
   })
-  if (changed) yield invalidValue('', `utility volume "${changed.name}" changed: remove it and add it again`)
+  return changed
+    ? [invalidValue('', `utility volume "${changed.name}" changed: remove it and add it again`)]
+    : []
 }
 
 /** VMIU-014. */
-function* volumesAndDisksMatch({ now, isGateOn }: Change): Iterable<Cause> {
+function volumesAndDisksMatch({ now, isGateOn }: Change): Cause[] {
   const names = new Set(volumesOf(now.spec).flatMap(({ name, memoryDump }) => (memoryDump ? [] : [name])))
   const { disks = [], filesystems = [] } = devicesOf(now.spec)
   const counted = disks.filter(
     ({ name, cdrom }) => !(cdrom && !names.has(name) && isGateOn('DeclarativeHotplugVolumes')),
   )
   const shown = filesystems.length + counted.length
-  if (names.size === shown) return
-  yield invalidValue(
-    '',
-    `the number of disks (${shown}) does not equal the number of volumes (${names.size})`,
-  )
+  if (names.size === shown) return []
+  return [
+    invalidValue('', `the number of disks (${shown}) does not equal the number of volumes (${names.size})`),
+  ]
 }
 
 /** VMIU-015. */
-function* permanentCountIsKept({ now, before }: Change): Iterable<Cause> {
+function permanentCountIsKept({ now, before }: Change): Cause[] {
   const [count, was] = [permanentOf(now.spec, before), permanentOf(before.spec, before)].map(
     ({ length }) => length,
   )
-  if (count !== was)
-    yield invalidValue('', 'Number of permanent volumes has changed: restart the VM for that')
+  return count !== was
+    ? [invalidValue('', 'Number of permanent volumes has changed: restart the VM for that')]
+    : []
 }
 
 /** VMIU-016. */
-function* permanentVolumesAreKept({ now, before }: Change): Iterable<Cause> {
+function permanentVolumesAreKept({ now, before }: Change): Cause[] {
   const was = permanentOf(before.spec, before)
   for (const volume of permanentOf(now.spec, before)) {
     const old = was.find(({ name }) => name === volume.name)
-    if (!old) return yield invalidValue('', `permanent volume ${volume.name} was not there before`)
+    if (!old) return [invalidValue('', `permanent volume ${volume.name} was not there before`)]
     if (isMigrated(now, volume.name)) continue
-    if (!isSameJson(old, volume)) return yield invalidValue('', `permanent volume ${volume.name} changed`)
+    if (!isSameJson(old, volume)) return [invalidValue('', `permanent volume ${volume.name} changed`)]
     if (!isSameDisk(now, before, volume.name)) {
-      return yield invalidValue('', `permanent disk ${volume.name} changed`)
+      return [invalidValue('', `permanent disk ${volume.name} changed`)]
     }
   }
+  return []
 }
 
 /** VMIU-017. */
-function* pluggedVolumesAreKept({ now, before }: Change): Iterable<Cause> {
+function pluggedVolumesAreKept({ now, before }: Change): Cause[] {
   const was = pluggedOf(before.spec, before)
   for (const volume of pluggedOf(now.spec, before)) {
     const { name } = volume
     const old = was.find((one) => one.name === name)
     if (!old) continue
     if (!isSameJson(old, volume) && !isMigrated(now, name)) {
-      return yield invalidValue('', `hotplug volume ${name} changed: remove it and add it again`)
+      return [invalidValue('', `hotplug volume ${name} changed: remove it and add it again`)]
     }
     if (volume.memoryDump) continue
-    if (!findDisk(now.spec, name)) return yield invalidValue('', `hotplug volume ${name} has no disk`)
-    if (!isSameDisk(now, before, name)) return yield invalidValue('', `hotplug disk ${name} changed`)
+    if (!findDisk(now.spec, name)) return [invalidValue('', `hotplug volume ${name} has no disk`)]
+    if (!isSameDisk(now, before, name)) return [invalidValue('', `hotplug disk ${name} changed`)]
   }
+  return []
 }
 
 /** VMIU-018. */
-function* newVolumeCanBePlugged(change: Change): Iterable<Cause> {
+function newVolumeCanBePlugged(change: Change): Cause[] {
   for (const { name, dataVolume, persistentVolumeClaim, memoryDump } of newVolumes(change)) {
     if (!dataVolume && !persistentVolumeClaim && !memoryDump) {
-      return yield invalidValue(
-        '',
-        `volume ${name} is not a PVC or DataVolume: only these come to a running guest`,
-      )
+      return [
+        invalidValue('', `volume ${name} is not a PVC or DataVolume: only these come to a running guest`),
+      ]
     }
     if (!memoryDump && !findDisk(change.now.spec, name)) {
-      return yield invalidValue('', `volume ${name} has no disk`)
+      return [invalidValue('', `volume ${name} has no disk`)]
     }
   }
+  return []
 }
 
 /** VMIU-019. A medium comes to a drive that is there already. */
-function* newDiskCanBePlugged(change: Change): Iterable<Cause> {
+function newDiskCanBePlugged(change: Change): Cause[] {
   for (const { name, memoryDump } of newVolumes(change)) {
     if (memoryDump || findDisk(change.before.spec, name)) continue
-    const causes = [...pluggedDiskIsWellFormed(findDisk(change.now.spec, name), '')]
-    yield* causes
-    if (causes.length > 0) return
+    const causes = pluggedDiskIsWellFormed(findDisk(change.now.spec, name), '')
+    if (causes.length > 0) return causes
   }
+  return []
 }
 
 /** Names of the volumes that the guest was started with and keeps. Contract: VMIU-015. */

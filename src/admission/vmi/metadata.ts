@@ -22,26 +22,25 @@ const GATED_ANNOTATIONS = [
 ] as const
 
 /** Labels that KubeVirt steers by are set by KubeVirt alone. Contract: VMI-META-001. */
-export function* labelsAreFree(
-  { labels = {} }: Metadata,
-  at: FieldPath,
-  isKubeVirt: boolean,
-): Iterable<Cause> {
-  if (isKubeVirt) return
+export function labelsAreFree({ labels = {} }: Metadata, at: FieldPath, isKubeVirt: boolean): Cause[] {
+  if (isKubeVirt) return []
   const taken = RESERVED_LABELS.filter((label) => Object.hasOwn(labels, label))
-  if (taken.length > 0)
-    yield unsupportedValue(at.child('labels'), `KubeVirt sets these labels itself: ${taken.join(', ')}`)
+  return taken.length > 0
+    ? [unsupportedValue(at.child('labels'), `KubeVirt sets these labels itself: ${taken.join(', ')}`)]
+    : []
 }
 
 /** Annotations with an effect need their gate. Contract: VMI-META-002, 003. */
-export function* annotationsAreAllowed(
+export function annotationsAreAllowed(
   { annotations = {} }: Metadata,
   at: FieldPath,
   config: AdmissionConfig,
-): Iterable<Cause> {
+): Cause[] {
+  const causes: Cause[] = []
   for (const [annotation, gate] of GATED_ANNOTATIONS) {
     if (annotations[annotation] && !config.isGateOn(gate)) {
-      yield invalidValue(at.child('annotations'), `${annotation}: the feature gate ${gate} is off`)
+      causes.push(invalidValue(at.child('annotations'), `${annotation}: the feature gate ${gate} is off`))
     }
   }
+  return causes
 }

@@ -11,19 +11,20 @@ const NODE_NAME = 'authentication.kubernetes.io/node-name'
  * The part of KubeVirt that runs on a node changes guests of that node alone, and sends none away. Contract: VMIU-001,
  * 002, 003.
  */
-export function* handlerIsOnItsNode({ request, object, old, config }: ReviewInput<Vmi>): Iterable<Cause> {
+export function handlerIsOnItsNode({ request, object, old, config }: ReviewInput<Vmi>): Cause[] {
   const { user } = request
   const isHandler = user.name === kubeVirtUser('handler', config.installNamespace).name
-  if (!isHandler || !old || !config.isGateOn('NodeRestriction')) return
+  if (!isHandler || !old || !config.isGateOn('NodeRestriction')) return []
   const [node] = user.extra?.[NODE_NAME] ?? []
   if (node === undefined) {
-    yield invalidValue('', 'the token of the handler is bound to no node: use one of its own pod')
-    return
+    return [invalidValue('', 'the token of the handler is bound to no node: use one of its own pod')]
   }
+  const causes: Cause[] = []
   const target = old.status?.migrationState?.targetNode ?? ''
   if (node !== (old.status?.nodeName ?? '') && (target === '' || node !== target)) {
-    yield invalidValue('', `the handler of the node "${node}" may not change a guest of another node`)
+    causes.push(invalidValue('', `the handler of the node "${node}" may not change a guest of another node`))
   } else if (target === '' && object.status?.migrationState?.targetNode) {
-    yield invalidValue('', 'a handler may not choose where a guest is migrated to')
+    causes.push(invalidValue('', 'a handler may not choose where a guest is migrated to'))
   }
+  return causes
 }

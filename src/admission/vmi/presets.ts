@@ -53,10 +53,10 @@ export function applyPresets({ object, facts }: ReviewInput<Vmi, VmiFacts>): voi
 }
 
 /** What an admitted VMI is told. Contract: MUT-VMI-023. */
-export function* warnOfPresets({ object }: ReviewInput<Vmi>): Iterable<string> {
-  if (Object.keys(object.metadata.annotations ?? {}).some((name) => name.includes('virtualmachinepreset'))) {
-    yield 'VirtualMachineInstancePresets are deprecated: use instance types and preferences'
-  }
+export function warnOfPresets({ object }: ReviewInput<Vmi>): string[] {
+  return Object.keys(object.metadata.annotations ?? {}).some((name) => name.includes('virtualmachinepreset'))
+    ? ['VirtualMachineInstancePresets are deprecated: use instance types and preferences']
+    : []
 }
 
 function isChosen({ metadata, spec }: Preset, { metadata: { labels = {} } }: Vmi): boolean {

@@ -1,5 +1,5 @@
 import type { ObjectMeta } from '../../kinds/meta.ts'
-import { forbiddenValue, invalidValue, requiredValue } from '../../lib/causes.ts'
+import { addAll, forbiddenValue, invalidValue, requiredValue } from '../../lib/causes.ts'
 import { badRequest, type Cause } from '../../lib/errors.ts'
 import { FieldPath } from '../../lib/field-path.ts'
 import { isRecord, isSameJson } from '../../lib/json.ts'
@@ -72,62 +72,72 @@ export function readMetadata(metadata: unknown): ObjectMeta {
 }
 
 /** What is wrong with metadata by itself. */
-export function* checkMetadata(metadata: ObjectMeta, checkName: NameCheck): Iterable<Cause> {
-  yield* checkNames(metadata, checkName)
-  yield* checkLabels(metadata.labels)
-  yield* checkAnnotations(metadata.annotations)
+export function checkMetadata(metadata: ObjectMeta, checkName: NameCheck): Cause[] {
+  const causes: Cause[] = []
+  addAll(causes, checkNames(metadata, checkName))
+  addAll(causes, checkLabels(metadata.labels))
+  addAll(causes, checkAnnotations(metadata.annotations))
   for (const [position, finalizer] of (metadata.finalizers ?? []).entries()) {
     const at = AT.child('finalizers').index(position)
     for (const problem of checkQualifiedName(finalizer))
-      yield invalidValue(at, `Invalid value: "${finalizer}": ${problem}`)
+      causes.push(invalidValue(at, `Invalid value: "${finalizer}": ${problem}`))
   }
-  yield* checkOwners(metadata)
+  addAll(causes, checkOwners(metadata))
+  return causes
 }
 
-function* checkNames({ name }: ObjectMeta, checkName: NameCheck): Iterable<Cause> {
+function checkNames({ name }: ObjectMeta, checkName: NameCheck): Cause[] {
+  const causes: Cause[] = []
   for (const problem of checkName(name))
-    yield invalidValue(AT.child('name'), `Invalid value: "${name}": ${problem}`)
+    causes.push(invalidValue(AT.child('name'), `Invalid value: "${name}": ${problem}`))
+  return causes
 }
 
-function* checkLabels(labels: Record<string, string> = {}): Iterable<Cause> {
+function checkLabels(labels: Record<string, string> = {}): Cause[] {
   const at = AT.child('labels')
+  const causes: Cause[] = []
   for (const [key, value] of Object.entries(labels)) {
     for (const problem of checkQualifiedName(key))
-      yield invalidValue(at, `Invalid value: "${key}": ${problem}`)
+      causes.push(invalidValue(at, `Invalid value: "${key}": ${problem}`))
     for (const problem of checkLabelValue(value))
-      yield invalidValue(at, `Invalid value: "${value}": ${problem}`)
+      causes.push(invalidValue(at, `Invalid value: "${value}": ${problem}`))
   }
+  return causes
 }
 
-function* checkAnnotations(annotations: Record<string, string> = {}): Iterable<Cause> {
+function checkAnnotations(annotations: Record<string, string> = {}): Cause[] {
   const at = AT.child('annotations')
   let size = 0
+  const causes: Cause[] = []
   for (const [key, value] of Object.entries(annotations)) {
     size += Buffer.byteLength(key) + Buffer.byteLength(value)
     for (const problem of checkQualifiedName(key.toLowerCase())) {
-      yield invalidValue(at, `Invalid value: "${key}": ${problem}`)
+      causes.push(invalidValue(at, `Invalid value: "${key}": ${problem}`))
     }
   }
   if (size > ANNOTATIONS_LIMIT) {
-    yield {
+    causes.push({
       reason: 'FieldValueTooLong',
       field: String(at),
       message: `Too long: may not be more than ${ANNOTATIONS_LIMIT} bytes`,
-    }
+    })
   }
+  return causes
 }
 
-function* checkOwners({ ownerReferences = [] }: ObjectMeta): Iterable<Cause> {
+function checkOwners({ ownerReferences = [] }: ObjectMeta): Cause[] {
   const at = AT.child('ownerReferences')
+  const causes: Cause[] = []
   for (const [position, owner] of ownerReferences.entries()) {
     for (const field of ['apiVersion', 'kind', 'name', 'uid'] as const) {
       if (!owner[field])
-        yield requiredValue(at.index(position).child(field), 'Required value: must not be empty')
+        causes.push(requiredValue(at.index(position).child(field), 'Required value: must not be empty'))
     }
   }
   if (ownerReferences.filter((owner) => owner.controller).length > 1) {
-    yield invalidValue(at, 'Invalid value: only one reference can have Controller set to true')
+    causes.push(invalidValue(at, 'Invalid value: only one reference can have Controller set to true'))
   }
+  return causes
 }
 
 /**
@@ -146,7 +156,8 @@ export function carryMetadata(current: ObjectMeta, desired: ObjectMeta): ObjectM
 }
 
 /** What an update must not change. */
-export function* checkMetadataUpdate(current: ObjectMeta, desired: ObjectMeta): Iterable<Cause> {
+export function checkMetadataUpdate(current: ObjectMeta, desired: ObjectMeta): Cause[] {
+  const causes: Cause[] = []
   for (const field of [
     'name',
     'namespace',
@@ -158,16 +169,19 @@ export function* checkMetadataUpdate(current: ObjectMeta, desired: ObjectMeta): 
     if (value === undefined || value === current[field]) continue
     // What is being deleted stays so; what a client says about when is ignored, as Kubernetes does.
     if (field === 'deletionTimestamp' && current.deletionTimestamp) continue
-    yield invalidValue(AT.child(field), `Invalid value: ${JSON.stringify(value)}: field is immutable`)
+    causes.push(invalidValue(AT.child(field), `Invalid value: ${JSON.stringify(value)}: field is immutable`))
   }
-  if (!current.deletionTimestamp) return
+  if (!current.deletionTimestamp) return causes
   const added = (desired.finalizers ?? []).filter((finalizer) => !current.finalizers?.includes(finalizer))
   if (added.length > 0) {
-    yield forbiddenValue(
-      AT.child('finalizers'),
-      `Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers ${JSON.stringify(added)}`,
+    causes.push(
+      forbiddenValue(
+        AT.child('finalizers'),
+        `Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers ${JSON.stringify(added)}`,
+      ),
     )
   }
+  return causes
 }
 
 /** Whether two objects differ outside of `metadata` and `status`: in what is wanted. */

@@ -12,16 +12,12 @@ const component = ({ source, reportingComponent }: AnyObject) =>
 
 /** Source: `pkg/registry/core/event` and `ValidateEventUpdate` of Kubernetes. */
 export const eventStrategy: Strategy = {
-  *check(object) {
+  check(object) {
     const { namespace } = involved(object)
-    const expected = namespace || 'default'
     // Events about cluster-scoped objects live in `default`; nodes' own agents use any.
-    if (namespace && expected !== object.metadata.namespace) {
-      yield invalidValue(
-        'involvedObject.namespace',
-        `Invalid value: ${JSON.stringify(namespace)}: does not match event.namespace`,
-      )
-    }
+    if (!namespace || namespace === object.metadata.namespace) return []
+    const message = `Invalid value: ${JSON.stringify(namespace)}: does not match event.namespace`
+    return [invalidValue('involvedObject.namespace', message)]
   },
   selectableFields: {
     ...Object.fromEntries(

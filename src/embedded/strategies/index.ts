@@ -33,9 +33,10 @@ const priorityClasses: Strategy = {
 }
 
 const revisions: Strategy = {
-  *check(object, current) {
-    if (current && !isSameJson(object.data, current.data))
-      yield invalidValue('data', 'Invalid value: field is immutable')
+  check(object, current) {
+    return current && !isSameJson(object.data, current.data)
+      ? [invalidValue('data', 'Invalid value: field is immutable')]
+      : []
   },
 }
 

@@ -11,7 +11,7 @@ export interface Strategy {
   /** Completes a changed object, in place. */
   prepareUpdate?(object: AnyObject, current: AnyObject): void
   /** What is wrong with the object; `current` is what an update would replace. */
-  check?(object: AnyObject, current: AnyObject | undefined): Iterable<Cause>
+  check?(object: AnyObject, current: AnyObject | undefined): Cause[]
   /** Fields that a field selector may name, beyond `metadata.name` and `metadata.namespace`. */
   selectableFields?: Record<string, (object: AnyObject) => unknown>
   /** Why the object of this name may not be deleted; `undefined` where it may. */
