@@ -3,8 +3,10 @@ import {
   KUBEVIRT_PARTS,
   kubeVirtAccount,
   type KubeVirtPart,
+  parseServiceAccount,
   serviceAccountUser,
 } from '../kinds/service-account.ts'
+import { isSameJson } from '../lib/json.ts'
 import type { AdmissionConfig } from './config.ts'
 
 /** One of KubeVirt's own service accounts, as a user. */
@@ -17,5 +19,9 @@ export function isKubeVirtUser(
   user: User,
   { installNamespace }: Pick<AdmissionConfig, 'installNamespace'>,
 ): boolean {
-  return KUBEVIRT_PARTS.some((part) => user.name === kubeVirtUser(part, installNamespace).name)
+  const account = parseServiceAccount(user.name)
+  return (
+    account !== undefined &&
+    KUBEVIRT_PARTS.some((part) => isSameJson(account, kubeVirtAccount(part, installNamespace)))
+  )
 }

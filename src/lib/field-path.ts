@@ -4,19 +4,17 @@
  */
 export class FieldPath {
   readonly #parent: FieldPath | undefined
-  /** The name of a member, the position of an element, or text that stands as it is. */
-  readonly #step: string | number
-  readonly #isMember: boolean
+  /** The names of a member and of members of it, the position of an element, or text that stands as it is. */
+  readonly #step: readonly string[] | number | string
 
-  constructor(step: string | number = '', parent?: FieldPath, isMember = false) {
+  constructor(step: readonly string[] | number | string = '', parent?: FieldPath) {
     this.#step = step
     this.#parent = parent
-    this.#isMember = isMember
   }
 
   /** The path of a member, or of a member of a member. */
   child(...names: string[]): FieldPath {
-    return names.reduce<FieldPath>(stepInto, this)
+    return new FieldPath(names, this)
   }
 
   /** The path of an element of a list. */
@@ -33,10 +31,6 @@ export class FieldPath {
     const before = this.#parent?.toString() ?? ''
     const step = this.#step
     if (typeof step === 'number') return `${before}[${step}]`
-    return this.#isMember && before !== '' ? `${before}.${step}` : before + step
+    return typeof step === 'string' ? before + step : [before, ...step].filter(Boolean).join('.')
   }
-}
-
-function stepInto(path: FieldPath, name: string): FieldPath {
-  return name === '' ? path : new FieldPath(name, path, true)
 }

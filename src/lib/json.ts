@@ -71,7 +71,7 @@ function cloneValue(value: unknown): unknown {
   if (!isRecord(value)) return value
   // Its members are there then, so that setting one changes it, whatever its name.
   const copy = { ...value }
-  for (const name of Object.keys(copy)) {
+  for (const name in copy) {
     const content = copy[name]
     if (typeof content === 'object' && content !== null) copy[name] = cloneValue(content)
   }

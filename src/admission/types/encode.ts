@@ -10,7 +10,7 @@ export function encode(typeName: string, value: unknown): JsonRecord {
 
 function encodeObject(type: ObjectType, value: JsonRecord): JsonRecord {
   let encoded = value
-  for (const name of Object.keys(value)) {
+  for (const name in value) {
     const member = type.members.get(name)
     const content = value[name]
     const written = member && content !== null ? encodeValue(member.type, content) : undefined
@@ -65,7 +65,7 @@ function encodeList(items: Type, list: readonly unknown[]): readonly unknown[] {
 
 function encodeMap(values: Type, map: JsonRecord): JsonRecord {
   let encoded = map
-  for (const key of Object.keys(map)) {
+  for (const key in map) {
     const written = encodeValue(values, map[key])
     if (written === map[key]) continue
     encoded = copyOnce(encoded, map)

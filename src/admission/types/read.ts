@@ -57,7 +57,7 @@ function objectReader(type: ObjectType, isChecked: boolean): Reader {
     for (const name of required) if (!Object.hasOwn(value, name)) return WRONG
     // Most values are right as they are: a copy is made where something changes.
     let decoded = value
-    for (const name of Object.keys(value)) {
+    for (const name in value) {
       const part = parts.get(name)
       if (!part) return WRONG
       const content = value[name]
@@ -158,7 +158,7 @@ function mapReader(readValue: Reader): Reader {
   return (value) => {
     if (!isRecord(value)) return WRONG
     let decoded = value
-    for (const key of Object.keys(value)) {
+    for (const key in value) {
       const found = readValue(value[key])
       if (found === WRONG) return WRONG
       if (found === value[key]) continue

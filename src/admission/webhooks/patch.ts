@@ -1,4 +1,4 @@
-import { isRecord, type JsonRecord } from '../../lib/json.ts'
+import { getMember, isRecord, type JsonRecord } from '../../lib/json.ts'
 
 /** One operation of a JSON patch. */
 export interface PatchOperation {
@@ -43,12 +43,13 @@ function compareRecords(
   path: string,
   operations: PatchOperation[],
 ): void {
-  for (const name of Object.keys(before)) {
+  for (const name in before) {
     if (!Object.hasOwn(after, name)) operations.push({ op: 'remove', path: `${path}/${escapePointer(name)}` })
   }
-  for (const name of Object.keys(after)) {
-    const own = Object.hasOwn(before, name) ? before[name] : undefined
-    compare(own, after[name], `${path}/${escapePointer(name)}`, operations)
+  for (const name in after) {
+    // Most members are the same: their paths are not written out. What is inherited is never the same as JSON.
+    if (before[name] === after[name]) continue
+    compare(getMember(before, name), after[name], `${path}/${escapePointer(name)}`, operations)
   }
 }
 
