@@ -11,7 +11,8 @@ import { BARE_PATH } from './admission-bare.ts'
 import { readTargets, reviewOf, type Target } from '../test/helpers/vectors.ts'
 
 const CONNECTIONS = 8
-const WARM_UP_MS = 2000
+/** V8 goes on compiling for some seconds. */
+const WARM_UP_MS = 6000
 const ROUND_MS = 2000
 const ROUNDS = 5
 const BODIES = ['cirros', 'multinet', 'efi', 'pinned']

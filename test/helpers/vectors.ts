@@ -94,7 +94,7 @@ export function recordedParts(name: 'default' | 'gates'): AdmissionParts {
             matchesLabels(demands, object.metadata.labels),
         )
         // As above.
-        return { items: copyJson(items) as never[], resourceVersion: '1' }
+        return { items: items.map((item) => copyJson(item) as never), resourceVersion: '1' }
       },
     },
   }
