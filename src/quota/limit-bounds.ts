@@ -47,55 +47,55 @@ function boundsOf(list: ResourceList | undefined, { requests, limits }: Asked): 
 }
 
 function minFaults({ type, min }: LimitRangeItem, asked: Asked): string[] {
-  const warnings: string[] = []
+  const faults: string[] = []
   for (const [name, bound, text] of boundsOf(min, asked)) {
     const words = `minimum ${name} usage per ${type} is ${text}`
     const [request, limit] = [asked.requests.get(name), asked.limits.get(name)]
-    if (request === undefined) warnings.push(`${words}.  No request is specified`)
-    else if (request < bound) warnings.push(`${words}, but request is ${formatAmount(name, request)}`)
+    if (request === undefined) faults.push(`${words}.  No request is specified`)
+    else if (request < bound) faults.push(`${words}, but request is ${formatAmount(name, request)}`)
     else if (limit !== undefined && limit < bound)
-      warnings.push(`${words}, but limit is ${formatAmount(name, limit)}`)
+      faults.push(`${words}, but limit is ${formatAmount(name, limit)}`)
   }
-  return warnings
+  return faults
 }
 
 function maxFaults({ type, max }: LimitRangeItem, asked: Asked): string[] {
-  const warnings: string[] = []
+  const faults: string[] = []
   for (const [name, bound, text] of boundsOf(max, asked)) {
     const words = `maximum ${name} usage per ${type} is ${text}`
     const [request, limit] = [asked.requests.get(name), asked.limits.get(name)]
-    if (limit === undefined) warnings.push(`${words}.  No limit is specified`)
-    else if (limit > bound) warnings.push(`${words}, but limit is ${formatAmount(name, limit)}`)
+    if (limit === undefined) faults.push(`${words}.  No limit is specified`)
+    else if (limit > bound) faults.push(`${words}, but limit is ${formatAmount(name, limit)}`)
     else if (request !== undefined && request > bound)
-      warnings.push(`${words}, but request is ${formatAmount(name, request)}`)
+      faults.push(`${words}, but request is ${formatAmount(name, request)}`)
   }
-  return warnings
+  return faults
 }
 
 function maxRequestFaults({ type, max }: LimitRangeItem, asked: Asked): string[] {
-  const warnings: string[] = []
+  const faults: string[] = []
   for (const [name, bound, text] of boundsOf(max, asked)) {
     const request = asked.requests.get(name) ?? 0n
     if (request > bound) {
-      warnings.push(
+      faults.push(
         `maximum ${name} usage per ${type} is ${text}, but request is ${formatAmount(name, request)}`,
       )
     }
   }
-  return warnings
+  return faults
 }
 
 function ratioFaults({ type, maxLimitRequestRatio }: LimitRangeItem, asked: Asked): string[] {
-  const warnings: string[] = []
+  const faults: string[] = []
   for (const [name, bound, text] of boundsOf(maxLimitRequestRatio, asked)) {
     const words = `${name} max limit to request ratio per ${type} is ${text}`
     const [request = 0n, limit = 0n] = [asked.requests.get(name), asked.limits.get(name)]
-    if (request === 0n) warnings.push(`${words}, but no request is specified or request is 0`)
-    else if (limit === 0n) warnings.push(`${words}, but no limit is specified or limit is 0`)
+    if (request === 0n) faults.push(`${words}, but no request is specified or request is 0`)
+    else if (limit === 0n) faults.push(`${words}, but no limit is specified or limit is 0`)
     else if (limit * ONE > bound * request)
-      warnings.push(`${words}, but provided ratio is ${ratioOf(limit, request)}`)
+      faults.push(`${words}, but provided ratio is ${ratioOf(limit, request)}`)
   }
-  return warnings
+  return faults
 }
 
 /** With six digits after the point, as Go prints it. */

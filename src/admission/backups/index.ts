@@ -22,18 +22,14 @@ async function gatherBackups({ namespace }: AdmissionRequest, reader: ObjectRead
 
 /** A VM is backed up once at a time. Contract: BKP-005, BKP-006. */
 function sourceIsFree({ object, facts }: ReviewInput<Backup, Backup[]>): Cause[] {
-  const causes: Cause[] = []
   for (const other of facts) {
     const { name } = other.metadata
-    if (name === object.metadata.name) {
-      causes.push(invalidValue('metadata.name', `there is a backup "${name}" already: choose another name`))
-      return causes
-    }
+    if (name === object.metadata.name)
+      return [invalidValue('metadata.name', `there is a backup "${name}" already: choose another name`)]
     if (isOver(other) || !isSameJson(other.spec.source, object.spec.source)) continue
-    causes.push(invalidValue('spec.source', `it is being backed up by "${name}": wait until that is done`))
-    return causes
+    return [invalidValue('spec.source', `it is being backed up by "${name}": wait until that is done`)]
   }
-  return causes
+  return []
 }
 
 function isOver({ status }: Backup): boolean {

@@ -20,21 +20,19 @@ const GROUPS: Record<string, string> = {
 function sourceCanBeExported({ object, config }: ReviewInput<Export>): Cause[] {
   const { kind = '', name = '', apiGroup } = object.spec.source ?? {}
   const group = Object.hasOwn(GROUPS, kind) ? GROUPS[kind] : undefined
-  const causes: Cause[] = []
   if (group === undefined) {
     const known = Object.keys(GROUPS).join(', ')
-    causes.push(invalidValue('spec.source.kind', `"${kind}" cannot be exported: choose one of ${known}`))
-    return causes
+    return [invalidValue('spec.source.kind', `"${kind}" cannot be exported: choose one of ${known}`)]
   }
   if (kind === 'VirtualMachineTemplate' && !config.areTemplatesExported) {
-    causes.push(
+    return [
       invalidValue(
         'spec.source.kind',
         'exporting templates needs the feature gates OCIExport and Template, and virtTemplateDeployment enabled',
       ),
-    )
-    return causes
+    ]
   }
+  const causes: Cause[] = []
   if (name === '') causes.push(invalidValue('spec.source.name', `name the ${kind} to export`))
   if ((apiGroup ?? '') !== group) {
     const text = group === '' ? 'must be left out' : `must be ${group}`

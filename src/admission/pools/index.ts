@@ -71,15 +71,11 @@ function templateIsSound({ config, isKubeVirt }: ReviewInput<Pool>, spec: VmSpec
 function unavailableIsShare(value: number | string | undefined): Cause[] {
   const field = SPEC.child('maxUnavailable')
   if (value === undefined) return []
-  const causes: Cause[] = []
-  if (typeof value === 'number') {
-    if (value <= 0) causes.push(invalidValue(field, `${value} is too few: at least 1 may be unavailable`))
-    return causes
-  }
+  if (typeof value === 'number')
+    return value > 0 ? [] : [invalidValue(field, `${value} is too few: at least 1 may be unavailable`)]
   const percent = /^([+-]?\d+)%$/.exec(value)?.[1]
   const isShare = percent !== undefined && Number(percent) > 0 && Number(percent) <= 100
-  if (!isShare) causes.push(invalidValue(field, `"${value}" is no share: write a number, or 1% to 100%`))
-  return causes
+  return isShare ? [] : [invalidValue(field, `"${value}" is no share: write a number, or 1% to 100%`)]
 }
 
 /** Contract: POOL-009, POOL-010. */

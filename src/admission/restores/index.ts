@@ -61,10 +61,8 @@ async function gatherFacts({ namespace, object }: AdmissionRequest, reader: Obje
 /** All that is asked of a restore. Contract: REST-004 … 016. */
 function restoreIsSound({ object, facts }: ReviewInput<Restore, Facts>): Cause[] {
   const { spec } = object
-  const ofTarget = vmIsNamed(spec.target ?? {}, 'spec.target')
-  const causes: Cause[] = []
-  addAll(causes, ofTarget)
-  if (ofTarget.length === 0) addAll(causes, contentsAreSound(spec, facts))
+  const causes = vmIsNamed(spec.target ?? {}, 'spec.target')
+  if (causes.length === 0) addAll(causes, contentsAreSound(spec, facts))
   for (const other of facts.others) {
     if (other.status?.complete || !isSameJson(other.spec.target, spec.target)) continue
     causes.push(

@@ -43,14 +43,12 @@ function diskFitsVolume(spec: VmiSpec, position: number, field: FieldPath, confi
   const disk = devicesOf(spec).disks?.[position]
   if (!disk) return []
   const volume = spec.volumes?.findLast(({ name }) => name === disk.name)
-  const causes: Cause[] = []
   if (!volume) {
     // An empty drive is fine where a disc can be put in later.
-    const mayBeEmpty = disk.cdrom && config.isGateOn('DeclarativeHotplugVolumes')
-    if (!mayBeEmpty)
-      causes.push(invalidValue(field.child('name'), `no volume is named "${disk.name}": add one to volumes`))
-    return causes
+    if (disk.cdrom && config.isGateOn('DeclarativeHotplugVolumes')) return []
+    return [invalidValue(field.child('name'), `no volume is named "${disk.name}": add one to volumes`)]
   }
+  const causes: Cause[] = []
   if (disk.lun && !volume.persistentVolumeClaim && !volume.dataVolume) {
     causes.push(invalidValue(field.child('lun'), 'a LUN needs a persistentVolumeClaim or dataVolume'))
   }

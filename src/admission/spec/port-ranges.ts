@@ -26,8 +26,8 @@ export function portRangesAreSound(
   if (!config.isGateOn('PortRangesSpec')) {
     return [invalidValue(at.child('name'), 'portRanges needs the feature gate PortRangesSpec')]
   }
+  if (!network?.pod) return []
   const causes: Cause[] = []
-  if (!network?.pod) return causes
   if (ports) causes.push(invalidValue(at.child('name'), 'use ports or portRanges, not both'))
   if (!masquerade) causes.push(invalidValue(at.child('name'), 'portRanges works with masquerade only'))
   const field = at.child('portRanges')

@@ -27,15 +27,14 @@ export function architectureIsKnown(spec: VmiSpec): Cause[] {
       addAll(causes, armCanDo(spec))
       break
     default:
-      causes.push(
+      return [
         invalidValue(
           'spec.architecture',
           spec.architecture
             ? `"${spec.architecture}" is none of amd64, arm64, s390x`
             : 'is none of amd64, arm64, s390x, and status.defaultArchitecture of the KubeVirt object names none',
         ),
-      )
-      return causes
+      ]
   }
   const { video } = devicesOf(spec)
   const types = VIDEO[spec.architecture] ?? []

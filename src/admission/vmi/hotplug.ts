@@ -18,7 +18,7 @@ interface Change {
   isGateOn: (gate: string) => boolean
 }
 
-/** The rules in the contract's order; the first that yields anything ends the review. */
+/** The rules in the contract's order; the first that finds anything ends the review. */
 const RULES: readonly ((change: Change) => Cause[])[] = [
   maxSocketsIsKept,
   maxGuestIsKept,
