@@ -7,6 +7,7 @@ import { buildRemoval, buildRules, deviceOfTable, tableOf } from './rules.ts'
 import { HostCommandFailed, run } from './run.ts'
 import { isInNetworkOf } from './same-network.ts'
 import { isTapOf, type Tap } from './tap.ts'
+import { openTunToAll } from './tun.ts'
 
 /** What taps are made with. */
 export interface TapsOptions {
@@ -51,6 +52,7 @@ export class Taps {
     if (taps.length > 0 && process.getuid?.() !== 0) {
       throw failure('this node can put guests on bridges only where its worker is root: run it as root')
     }
+    if (taps.length > 0 && user) await openTunToAll()
     for (const tap of taps) {
       try {
         await this.#make(tap, user?.uid ?? 0)
