@@ -142,9 +142,14 @@ export function isAnswered({ writableEnded, writableFinished }: Omit<Answer, 'on
   return writableEnded && writableFinished
 }
 
-/** Aborts when the client goes away before it has its answer. */
+const signals = new WeakMap<Answer, AbortSignal>()
+
+/** Aborts when the client goes away before it has its answer. The same for all who ask. */
 export function signalOf(answer: Answer): AbortSignal {
+  const present = signals.get(answer)
+  if (present) return present
   const controller = new AbortController()
+  signals.set(answer, controller.signal)
   answer.once('close', () => {
     if (!isAnswered(answer)) controller.abort(new Error('the client went away'))
   })

@@ -15,6 +15,8 @@ declare module 'fastify' {
 
 /** What a client has sent before it learns that its connection is closed may take so long to get here. */
 const ON_ITS_WAY_MS = 100
+/** All who have a part in an answer listen for its end, a pipeline several times: Node would warn of the eleventh. */
+const LISTENERS = 20
 /** How long answers that are under way may take when the server closes. */
 const ANSWERING_MS = 2_000
 
@@ -41,9 +43,12 @@ export function closeGently(app: FastifyInstance, clock: Clock, drain = async ()
   }
   app.addHook('preClose', async () => {
     isClosing = true
-    if (connections.areLeft()) await wait(clock, ON_ITS_WAY_MS, new AbortController().signal)
-    await letGo()
-    await drain()
+    const letGoOfOthers = async (): Promise<void> => {
+      if (connections.areLeft()) await wait(clock, ON_ITS_WAY_MS, new AbortController().signal)
+      await letGo()
+    }
+    // Streams are told to go elsewhere as soon as whoever asks for readiness is.
+    await Promise.all([drain(), letGoOfOthers()])
     isOver = true
     await letGo()
     const enough = new AbortController()
@@ -99,6 +104,7 @@ function followAnswers(app: FastifyInstance): Answers {
   let notice = (): void => {}
   app.addHook('onRequest', (request, reply, done) => {
     const { raw }: { raw: Answer } = reply
+    raw.setMaxListeners(LISTENERS)
     // What is to become a stream is none.
     if (!request.ws) {
       open.set(raw, request.raw)

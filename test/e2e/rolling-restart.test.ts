@@ -99,7 +99,12 @@ requireQemu()('two API servers, of which one after the other is restarted', () =
     const stopped = replicas[0]!.stop()
     // From here on it opens no stream, as whoever asks for its readiness finds out; all else it does.
     const { config } = clients[0]!
-    await expect.poll(async () => (await request(config, '/readyz')).status).toBe(500)
+    await expect
+      .poll(async () => {
+        const { status, body } = await request(config, '/readyz')
+        return [status, String(body)]
+      })
+      .toEqual([500, expect.stringContaining('[-]shutdown')])
     expect((await request(config, '/apis/subresources.kubevirt.io/v1/version')).status).toBe(200)
     const late = await dial(0, '?mode=view')
     const [error] = await once(late, 'error')
