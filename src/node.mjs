@@ -37,7 +37,10 @@ export function startOver() {
   process.execve(process.execPath, args, { ...MALLOC, ...process.env })
 }
 
-/** Compiled code comes from a cache, so that what strips the types is not loaded. To be called first of all; bench/README.md has numbers. */
+/**
+ * Compiled code comes from a cache, so that what strips the types is not loaded. To be called first of all; bench/README.md has
+ * numbers.
+ */
 export function useCompileCache() {
   module.enableCompileCache(join(root, 'node_modules', '.cache', 'virtgate'))
 }

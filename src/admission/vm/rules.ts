@@ -128,9 +128,9 @@ export function dataVolumesAreInNamespace({ object, old, request }: ReviewInput<
       },
     ]
   }
-  const causes: Cause[] = []
   const isSame = !isNew && (!old || isSameJson(templates, old.spec.dataVolumeTemplates ?? []))
-  if (object.metadata.deletionTimestamp || isSame) return causes
+  if (object.metadata.deletionTimestamp || isSame) return []
+  const causes: Cause[] = []
   const expected = object.metadata.namespace || request.namespace
   for (const [position, { metadata }] of templates.entries()) {
     if (!metadata?.namespace || metadata.namespace === expected) continue
